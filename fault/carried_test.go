@@ -1,0 +1,117 @@
+package fault_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/stretchr/testify/require"
+)
+
+const carried = `{"target":{"points":["db"]},"fault":{"error":{"class":"refused"}}}`
+
+func TestACarriedRuleIsForItsRequestOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj := fault.New("svc")
+		db, cache := inj.Point("custom", "db"), inj.Point("custom", "cache")
+		put(t, inj, rule("for-all", blackHole, for_(rule("", unavailable).Scope)))
+		ctx, err := inj.WithRequestRule(customer("42"), carried)
+		require.NoError(t, err)
+		id := hitBy(db, ctx, "")
+		require.Regexp(t, `^request-[0-9a-f]{8}$`, id, "it comes before all others")
+		require.Equal(t, "for-all", hitBy(db, customer("42"), ""), "the same customer without it")
+		require.Empty(t, hitBy(cache, ctx, ""))
+
+		status, ok := inj.Rule(id)
+		require.True(t, ok)
+		require.Equal(t, fault.SourceRequest, status.Source)
+		require.EqualValues(t, 1, status.Hits)
+		require.Equal(t, time.Minute, status.Left)
+		require.Len(t, inj.Rules(), 2)
+		require.Equal(t, id, inj.Rules()[0].Rule.ID)
+
+		inj.Delete("for-all")
+		require.Equal(t, id, hitBy(db, ctx, ""))
+		time.Sleep(time.Minute)
+		require.Empty(t, hitBy(db, ctx, ""))
+		synctest.Wait()
+		require.Empty(t, inj.Rules())
+		require.True(t, inj.Idle())
+		require.False(t, db.Armed())
+		require.False(t, cache.Armed())
+	})
+}
+
+func TestCarriedRulesAreSharedAndRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj := fault.New("svc")
+		db := inj.Point("custom", "db")
+		text := `{"id":"mine","target":{"points":["db"]},"fault":{"blackHole":true}}`
+		first, err := inj.WithRequestRule(customer("1"), text)
+		require.NoError(t, err)
+		released := make(chan error, 1)
+		go func() { released <- db.Inject(first, fault.Operation{}) }()
+		for range 10 { // a test client that goes on for longer than the rule's minute
+			time.Sleep(20 * time.Second)
+			_, err := inj.WithRequestRule(customer("2"), text)
+			require.NoError(t, err)
+			require.Len(t, inj.Rules(), 1)
+		}
+		synctest.Wait()
+		require.Empty(t, released, "still held: the rule was renewed")
+		require.True(t, inj.Delete("request-mine"))
+		require.NoError(t, <-released)
+		require.Empty(t, hitBy(db, first, ""), "a rule that was taken back is gone for its request")
+		require.True(t, inj.Idle())
+	})
+}
+
+func TestCarriedRulesAreChecked(t *testing.T) {
+	inj := fault.New("svc")
+	for text, want := range map[string]string{
+		``:                             "",
+		`{`:                            "",
+		`[]`:                           "want an object",
+		`{"fault":{"panic":true}}`:     "target.points: is required",
+		`{"target":{"points":["db"]}}`: "fault: does nothing",
+		carried[:len(carried)-1] + `,"scope":{"percent":101}}`:                    "scope.percent: 101",
+		carried[:len(carried)-1] + `,"scope":{"attempts":-1}}`:                    "scope.attempts: -1",
+		carried[:len(carried)-1] + `,"ttl":"48h"}`:                                "MaxTTL",
+		carried[:len(carried)-1] + `,"expires":"2001-01-01T00:00:00Z"}`:           "expires: 2001-01-01T00:00:00Z is over",
+		carried[:len(carried)-1] + `,"id":"` + strings.Repeat("x", 57) + `"}`:     "id: has 57 bytes; at most 56",
+		carried[:len(carried)-1] + `,"id":"a b"}`:                                 `id: "request-a b" is not`,
+		carried[:len(carried)-1] + `,"note":"` + strings.Repeat("x", 5000) + `"}`: "at most 4096 are allowed",
+		carried[:len(carried)-1] + `,"unknown":1}`:                                "unknown",
+		`{"target":{"points":["db"]},"fault":{"error":{"name":"no-such-error"}}}`: "is not registered",
+	} {
+		ctx, err := inj.WithRequestRule(context.Background(), text)
+		require.ErrorContains(t, err, want, text)
+		require.Equal(t, context.Background(), ctx)
+	}
+	require.Empty(t, inj.Rules())
+
+	ctx, err := inj.WithRequestRule(customer("1"), carried[:len(carried)-1]+`,"scope":{"attempts":2}}`)
+	require.NoError(t, err)
+	db := inj.Point("custom", "db")
+	for i, hit := range []bool{true, true, false} {
+		require.Equal(t, hit, db.Inject(ctx, fault.Operation{}) != nil, "attempt %d", i)
+	}
+}
+
+func TestCarriedRulesAreBounded(t *testing.T) {
+	inj := fault.New("svc")
+	refused := 0
+	for i := range 2000 {
+		if _, err := inj.WithRequestRule(context.Background(), carried[:len(carried)-1]+fmt.Sprintf(`,"id":"%d"}`, i)); err != nil {
+			require.ErrorContains(t, err, "1024 different ones are live already")
+			refused++
+		}
+	}
+	require.Equal(t, 2000-1024, refused)
+	require.Len(t, inj.Rules(), 1024)
+	require.Len(t, inj.Halt(), 1024)
+}

@@ -1,0 +1,223 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Decision is a point's answer about one call. Its zero value means that no
+// rule applies. An adapter reads it from top to bottom:
+//
+//	d := point.Decide(ctx, op)
+//	if !d.Hit() {
+//		return call(ctx)
+//	}
+//	defer d.Done()
+//	if err := d.Before(ctx); err != nil { // wait
+//		return err
+//	}
+//	if fail := d.Fault(); fail.Error != nil { … } // fail
+//	result, err := call(ctx) // or go on
+//	if err := d.After(ctx); err != nil { … } // pad
+//
+// It belongs to one call and is not safe for concurrent use.
+type Decision struct {
+	f *firing
+}
+
+// A firing is a rule applied to a call.
+type firing struct {
+	call
+	rule    *liveRule     // the version in force, which an edit may replace during a wait
+	delay   time.Duration // before the call
+	padTo   time.Duration // from start to the end of the call
+	counted bool          // in Injector.held
+	over    bool          // the rule ended during a wait: the call goes on untouched
+	done    bool
+}
+
+// fires reports whether the rule, whose scope includes the call, still has
+// time and attempts for it.
+func (l *liveRule) fires(ctx context.Context, c *call, drawn uint64) bool {
+	now := time.Now()
+	if l.expired(now) {
+		l.skip(ctx, c, SkipExpired)
+		return false
+	}
+	if most := l.rule.Scope.Attempts; most > 0 && c.request != nil {
+		first, known := l.state.attempts.take(c.request.ID, most, now)
+		if !known {
+			l.skip(ctx, c, SkipAttempts)
+		}
+		if !first {
+			return false
+		}
+	}
+	c.start = now
+	c.drawn = drawn
+	return true
+}
+
+// admit takes the call into the limits, or counts it as skipped.
+func (l *liveRule) admit(ctx context.Context, c *call) bool {
+	inj := c.point.inj
+	if l.waits && inj.held.Add(1) > int64(inj.guardrails.MaxHeld) {
+		inj.held.Add(-1)
+		l.skip(ctx, c, SkipHeld)
+		return false
+	}
+	if reason, ok := l.state.limiter.acquire(l.rule.Limits); !ok {
+		if l.waits {
+			inj.held.Add(-1)
+		}
+		l.skip(ctx, c, reason)
+		return false
+	}
+	c.number = l.state.hits.Add(1)
+	return true
+}
+
+func newDecision(l *liveRule, c call) Decision {
+	f := &firing{call: c, rule: l, counted: l.waits}
+	if delay := l.rule.Fault.Delay; delay != nil {
+		f.delay = delay.sample(l.salt, c.number)
+		if delay.PadTo > 0 {
+			f.padTo = delay.PadTo
+		}
+	}
+	if inj := c.point.inj; len(inj.observers) > 0 {
+		e := c.event(Hit, l)
+		e.Effects = l.effects
+		e.Delay = max(f.delay, f.padTo)
+		inj.emit(e)
+	}
+	return Decision{f}
+}
+
+// Hit reports whether a rule applies. If so, Done must be called.
+func (d Decision) Hit() bool { return d.f != nil }
+
+// Rule returns the ID of the rule that applies.
+func (d Decision) Rule() string {
+	if d.f == nil {
+		return ""
+	}
+	return d.f.rule.rule.ID
+}
+
+// Before waits as long as the fault says: out a delay, or in a black hole
+// until the rule ends. It returns an [*Error] with the context's cause when
+// the context ends first. When the rule ends first, Before returns nil and
+// nothing more happens to the call.
+func (d Decision) Before(ctx context.Context) error {
+	f := d.f
+	if f == nil {
+		return nil
+	}
+	wait := f.delay
+	fault := &f.rule.rule.Fault
+	if ends := fault.Error != nil || fault.BlackHole || fault.Panic; ends && f.padTo > 0 {
+		wait, f.padTo = f.padTo, 0 // no call will follow that could be padded
+	}
+	if wait > 0 {
+		if err := f.hold(ctx, wait); err != nil {
+			return err
+		}
+	}
+	if d.Fault().BlackHole {
+		if err := f.hold(ctx, forever); err != nil {
+			return err
+		}
+	}
+	if f.padTo == 0 {
+		f.release()
+	}
+	return nil
+}
+
+// Fault returns what is to happen to the call: the rule's fault, or nothing
+// if the rule ended meanwhile.
+func (d Decision) Fault() Fault {
+	if d.f == nil || d.f.over {
+		return Fault{}
+	}
+	return d.f.rule.rule.Fault
+}
+
+// After waits until a call that is padded has taken its minimum. It returns
+// an [*Error] with the context's cause when the context ends first.
+func (d Decision) After(ctx context.Context) error {
+	f := d.f
+	if f == nil || f.padTo == 0 || f.over {
+		return nil
+	}
+	rest := f.padTo - time.Since(f.start)
+	if rest <= 0 {
+		return nil
+	}
+	return f.hold(ctx, rest)
+}
+
+// Done gives back what the call took from the limits. Calling it again does
+// nothing.
+func (d Decision) Done() {
+	f := d.f
+	if f == nil || f.done {
+		return
+	}
+	f.done = true
+	f.release()
+	f.rule.state.limiter.release()
+}
+
+func (f *firing) release() {
+	if f.counted {
+		f.counted = false
+		f.point.inj.held.Add(-1)
+	}
+}
+
+// Mark puts the mark of the injection around cause. Adapters build the error
+// of a real failure around it.
+func (d Decision) Mark(cause error) *Error {
+	if d.f == nil {
+		return &Error{Err: cause}
+	}
+	return &Error{
+		Rule:      d.f.rule.rule.ID,
+		Point:     d.f.point.String(),
+		Operation: d.f.op.String(),
+		Err:       cause,
+	}
+}
+
+// Named returns the registered error that the fault names, marked, or nil.
+func (d Decision) Named() error {
+	if e := d.Fault().Error; e == nil || e.Name == "" {
+		return nil
+	}
+	return d.Mark(d.f.rule.named)
+}
+
+// PanicValue is what a panic of the fault panics with.
+func (d Decision) PanicValue() *Error { return d.Mark(errPanic) }
+
+// Err returns the error that a call at a custom point fails with, nil if it
+// is to go on, and panics if the fault is a panic.
+func (d Decision) Err() error {
+	fault := d.Fault()
+	switch {
+	case fault.Panic:
+		panic(d.PanicValue())
+	case fault.Error == nil:
+		return nil
+	case fault.Error.Name != "":
+		return d.Named()
+	}
+	cause, ok := defaultCauses[fault.Error.Class]
+	if !ok {
+		cause = errors.New(string(fault.Error.Class))
+	}
+	return d.Mark(cause)
+}

@@ -1,0 +1,76 @@
+package fault
+
+import (
+	"time"
+
+	"github.com/misfit-go/misfit/internal/problem"
+)
+
+// Guardrails are ceilings that the service's own code sets. A rule that asks
+// for more is refused, never trimmed.
+type Guardrails struct {
+	// MaxDelay is the longest delay a rule may ask for. Default 5 minutes.
+	MaxDelay time.Duration
+
+	// MaxPercent is the largest share of traffic, in percent, that a rule may
+	// select; a rule that lists requests or customers is not measured by it.
+	// Default 100.
+	MaxPercent float64
+
+	// MaxTTL is the longest a rule may live. Default 24 hours.
+	MaxTTL time.Duration
+
+	// MaxHeld is how many calls the process delays or holds at once; calls
+	// beyond it pass untouched. Default 32,768.
+	MaxHeld int
+
+	// Protected are patterns of points, as in [Target.Points], that are never
+	// faulted.
+	Protected []string
+}
+
+func (g Guardrails) withDefaults() Guardrails {
+	if g.MaxDelay <= 0 {
+		g.MaxDelay = 5 * time.Minute
+	}
+	if !(g.MaxPercent > 0) {
+		g.MaxPercent = 100
+	}
+	if g.MaxTTL <= 0 {
+		g.MaxTTL = 24 * time.Hour
+	}
+	if g.MaxHeld <= 0 {
+		g.MaxHeld = 32_768
+	}
+	return g
+}
+
+// check reports every guardrail that r, living for ttl from now, goes past.
+func (g Guardrails) check(r Rule, ttl time.Duration) error {
+	var problems problem.List
+	if d := r.Fault.Delay; d != nil && d.Longest() > g.MaxDelay {
+		problems.Addf("fault.delay", "may last %v; the guardrail MaxDelay allows %v", d.Longest(), g.MaxDelay)
+	}
+	if share := r.Scope.Share(); share > g.MaxPercent {
+		problems.Addf("scope.percent", "selects up to %v %% of traffic; the guardrail MaxPercent allows %v %%", share, g.MaxPercent)
+	}
+	if ttl > g.MaxTTL {
+		path := "ttl"
+		if r.TTL == 0 {
+			path = "expires"
+		}
+		problems.Addf(path, "is %v away; the guardrail MaxTTL allows %v", ttl.Round(time.Second), g.MaxTTL)
+	}
+	for i, text := range r.Target.Points {
+		pattern := parsePointPattern(text)
+		if !pattern.exact() {
+			continue // a pattern simply is not armed at protected points
+		}
+		for _, protected := range g.Protected {
+			if parsePointPattern(protected).match(pattern.kind, pattern.name) {
+				problems.Addf(problem.Index("target.points", i), "%s is protected by the guardrail %s", quote(text), quote(protected))
+			}
+		}
+	}
+	return problems.Err()
+}

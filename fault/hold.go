@@ -1,0 +1,53 @@
+package fault
+
+import (
+	"context"
+	"time"
+
+	"github.com/misfit-go/misfit/scope"
+)
+
+const forever time.Duration = -1
+
+// hold is the one place in this library that waits. It returns nil after d,
+// or when the rule ends, and the context's cause, marked, when the context
+// ends first. An edit of the rule that still holds this call does not let go
+// of it.
+func (f *firing) hold(ctx context.Context, d time.Duration) error {
+	held := &f.rule.state.held
+	held.Add(1)
+	defer held.Add(-1)
+
+	var elapsed <-chan time.Time
+	if d != forever {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		elapsed = timer.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return Decision{f}.Mark(context.Cause(ctx))
+		case <-elapsed:
+			return nil
+		case <-f.rule.ended:
+			if next := f.rule.next; next != nil && next.keeps(f) {
+				f.rule = next
+				continue
+			}
+			f.over = true
+			return nil
+		}
+	}
+}
+
+// keeps reports whether the rule, which replaced the one that f waits for,
+// holds the same call in the same way.
+func (l *liveRule) keeps(f *firing) bool {
+	before, now := f.rule.rule.Fault, l.rule.Fault
+	return now.BlackHole == before.BlackHole && (now.Delay != nil) == (before.Delay != nil) &&
+		l.arming(f.point.inj, f.point) == armedHere &&
+		l.matchOperation(f.point, f.op) &&
+		l.scope.Match(f.request, f.drawn) == scope.In &&
+		!l.expired(time.Now())
+}

@@ -1,0 +1,174 @@
+package fault
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/misfit-go/misfit/scope"
+)
+
+// A liveRule is one version of a rule, compiled. It does not change but for
+// next, which is set before ended is closed.
+type liveRule struct {
+	rule   Rule // as it is shown: with Expires
+	source string
+
+	points     []pointPattern
+	except     []pointPattern
+	operations []operationPattern
+	exceptOps  []operationPattern
+	scope      *scope.Matcher
+	salt       string
+	named      error // of Fault.Error.Name
+	effects    []Effect
+	waits      bool // may hold a call
+	limited    bool
+
+	state    *ruleState
+	deadline time.Time     // has a monotonic reading, so a clock that jumps back prolongs nothing
+	cleanup  *time.Timer   // takes the rule away at its deadline; firing checks for itself
+	ended    chan struct{} // closed when this version is over
+	next     *liveRule     // the version that replaced it, if one did
+}
+
+// ruleState is what outlives an edit of the rule.
+type ruleState struct {
+	hits     atomic.Uint64
+	skips    [len(skipReasons)]atomic.Uint64
+	held     atomic.Int64
+	calls    atomic.Uint64 // numbers the calls that are drawn for one by one
+	limiter  limiter
+	attempts attempts
+}
+
+func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline time.Time) *liveRule {
+	if state == nil {
+		state = new(ruleState)
+	}
+	l := &liveRule{
+		rule:     r,
+		source:   source,
+		scope:    r.Scope.Matcher(r.ID),
+		salt:     r.ID,
+		effects:  r.Fault.Effects(),
+		waits:    r.Fault.Delay != nil || r.Fault.BlackHole,
+		limited:  r.Limits != Limits{},
+		state:    state,
+		deadline: deadline,
+		ended:    make(chan struct{}),
+	}
+	patterns := r.Target.Points
+	if len(patterns) == 0 {
+		patterns = []string{"*"}
+	}
+	for _, text := range patterns {
+		l.points = append(l.points, parsePointPattern(text))
+	}
+	for _, text := range r.Target.Operations {
+		l.operations = append(l.operations, parseOperationPattern(text))
+	}
+	if except := r.Target.Except; except != nil {
+		for _, text := range except.Points {
+			l.except = append(l.except, parsePointPattern(text))
+		}
+		for _, text := range except.Operations {
+			l.exceptOps = append(l.exceptOps, parseOperationPattern(text))
+		}
+	}
+	if r.Scope.Salt != "" {
+		l.salt = r.Scope.Salt
+	}
+	if e := r.Fault.Error; e != nil && e.Name != "" {
+		l.named = inj.named[e.Name]
+	}
+	return l
+}
+
+// An arming says whether a rule is armed at a point, or why not.
+type arming int
+
+const (
+	notTargeted arming = iota
+	armedHere
+	protectedHere   // by a guardrail
+	unsupportedHere // the point cannot produce the fault
+)
+
+func (l *liveRule) arming(inj *Injector, p *Point) arming {
+	if len(l.rule.Target.Services) > 0 && !slices.Contains(l.rule.Target.Services, inj.service) {
+		return notTargeted
+	}
+	if !anyPoint(l.points, p) || len(l.exceptOps) == 0 && anyPoint(l.except, p) {
+		return notTargeted
+	}
+	if anyPoint(inj.protected, p) {
+		return protectedHere
+	}
+	for _, e := range l.effects {
+		if !p.can(e) {
+			return unsupportedHere
+		}
+	}
+	return armedHere
+}
+
+func anyPoint(patterns []pointPattern, p *Point) bool {
+	for _, pattern := range patterns {
+		if pattern.match(p.kind, p.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchOperation asks the part of the target that differs from call to call
+// at a point where the rule is armed.
+func (l *liveRule) matchOperation(p *Point, op Operation) bool {
+	if len(l.operations) > 0 && !anyOperation(l.operations, op) {
+		return false
+	}
+	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, op) {
+		return true
+	}
+	return len(l.except) > 0 && !anyPoint(l.except, p)
+}
+
+func anyOperation(patterns []operationPattern, op Operation) bool {
+	for i := range patterns {
+		if patterns[i].match(op) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *liveRule) expired(now time.Time) bool {
+	// Round strips the monotonic reading: either clock can end a rule.
+	return !now.Before(l.deadline) || !now.Round(0).Before(l.rule.Expires)
+}
+
+func (l *liveRule) skip(ctx context.Context, c *call, reason SkipReason) {
+	l.state.skips[slices.Index(skipReasons[:], reason)].Add(1)
+	inj := c.point.inj
+	if len(inj.observers) > 0 {
+		e := c.event(Skip, l)
+		e.Reason = reason
+		inj.emit(e)
+	}
+}
+
+// compareOrder sorts rules into the order in which they are asked.
+func compareOrder(a, b *liveRule) int {
+	if a.rule.Priority != b.rule.Priority {
+		return b.rule.Priority - a.rule.Priority
+	}
+	switch {
+	case a.rule.ID < b.rule.ID:
+		return -1
+	case a.rule.ID > b.rule.ID:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,137 @@
+package fault
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/misfit-go/misfit/scope"
+)
+
+// A Point is one place where a call can be made to fail: a kind, such as
+// "http.client", and the name of a dependency. Get one from
+// [Injector.Point] or [Injector.PointOf]. A nil Point injects nothing.
+type Point struct {
+	snapshot atomic.Pointer[snapshot] // nil while idle
+	inj      *Injector
+	kind     string
+	name     string
+	effects  []Effect
+}
+
+// A Kind describes the points of one adapter.
+type Kind struct {
+	Name    string   // "http.client"; the points of a ".server" kind are faulted only when a rule names the kind
+	Effects []Effect // what a point of the kind can produce
+
+	// PassesOn says that points of the kind pass the identity of requests on
+	// to other processes.
+	PassesOn bool
+}
+
+// An Operation is what one call does: a verb, which may be empty, and a name.
+// "GET" and "/ratings/7", or "" and "/pkg.Service/Method".
+type Operation struct {
+	Verb string
+	Name string
+}
+
+// String returns the verb and the name with a space between.
+func (op Operation) String() string {
+	if op.Verb == "" {
+		return op.Name
+	}
+	return op.Verb + " " + op.Name
+}
+
+// String returns kind and name with a colon between.
+func (p *Point) String() string {
+	if p == nil {
+		return ""
+	}
+	return p.kind + ":" + p.name
+}
+
+func (p *Point) can(e Effect) bool { return slices.Contains(p.effects, e) }
+
+// Decide answers which rule, if any, applies to a call that is about to be
+// made. The zero Decision means none. At a point with nothing aimed at it, it
+// costs one atomic load and a nil check.
+func (p *Point) Decide(ctx context.Context, op Operation) Decision {
+	if p == nil || p.snapshot.Load() == nil {
+		return Decision{}
+	}
+	return p.decide(ctx, op)
+}
+
+// Armed reports whether anything is aimed at the point.
+func (p *Point) Armed() bool { return p != nil && p.snapshot.Load() != nil }
+
+// Inject is all that a call at a custom point needs: put it right before the
+// real call and return the error if there is one.
+//
+//	if err := point.Inject(ctx, fault.Operation{Name: "GET"}); err != nil {
+//		return err
+//	}
+//
+// It waits out a delay or a black hole, panics if the fault says so, and
+// returns nil if the call is to go on. A delay that pads the call needs
+// [Point.Decide].
+func (p *Point) Inject(ctx context.Context, op Operation) error {
+	d := p.Decide(ctx, op)
+	if !d.Hit() {
+		return nil
+	}
+	defer d.Done()
+	if err := d.Before(ctx); err != nil {
+		return err
+	}
+	return d.Err()
+}
+
+// A call is one call at a point while it is decided.
+type call struct {
+	point   *Point
+	request *scope.Request
+	op      Operation
+
+	// What fires fills in when a rule applies.
+	number uint64    // of the hits of the rule
+	drawn  uint64    // the number the percentage was drawn by
+	start  time.Time // of the call
+}
+
+func (p *Point) decide(ctx context.Context, op Operation) Decision {
+	s := p.snapshot.Load()
+	if s == nil {
+		return Decision{}
+	}
+	c := call{point: p, request: scope.From(ctx), op: op}
+	var l *liveRule
+	if s.carried {
+		l = findCarried(ctx, &c)
+	}
+	if l == nil {
+		l = s.find(ctx, &c)
+	}
+	if l == nil || !l.admit(ctx, &c) {
+		return Decision{}
+	}
+	return newDecision(l, c)
+}
+
+func (c *call) event(kind EventKind, l *liveRule) Event {
+	e := Event{
+		Kind:      kind,
+		Point:     c.point.String(),
+		Operation: c.op,
+		Rule:      l.rule.ID,
+		Source:    l.source,
+	}
+	if c.request != nil {
+		e.Request = c.request.ID
+		e.Customer = c.request.Customer
+	}
+	return e
+}

@@ -1,0 +1,258 @@
+package fault
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/misfit-go/misfit/internal/problem"
+	"github.com/misfit-go/misfit/scope"
+)
+
+// SourceCode is the source of rules that the service's own code puts.
+const SourceCode = "code"
+
+// A Source is where rules come from: code, a file, an API. Every rule belongs
+// to the source that put it and is edited by that one alone; anyone may
+// delete it.
+type Source struct {
+	inj  *Injector
+	name string
+}
+
+// Source returns the named source.
+func (inj *Injector) Source(name string) *Source { return &Source{inj, name} }
+
+// Put is [Source.Put] for the source [SourceCode].
+func (inj *Injector) Put(rules ...Rule) error { return inj.Source(SourceCode).Put(rules...) }
+
+// Put adds rules, or edits those that are live under the same ID, keeping
+// their counters. It takes all of them or none, and returns once they are in
+// force. The error names everything that is wrong, each with its path.
+func (s *Source) Put(rules ...Rule) error {
+	inj := s.inj
+	if inj.Disabled() {
+		return ErrDisabled
+	}
+	now := time.Now()
+	prepared, ttls, err := inj.prepare(rules, now)
+	if err != nil {
+		return err
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	if inj.halted {
+		return ErrHalted
+	}
+	for _, r := range prepared {
+		if old := inj.rules[r.ID]; old != nil && old.source != s.name {
+			return fmt.Errorf("%w: %s was put by %s", ErrOwned, quote(r.ID), quote(old.source))
+		}
+	}
+	var changed []*liveRule
+	for i, r := range prepared {
+		old := inj.rules[r.ID]
+		var state *ruleState
+		if old != nil {
+			state = old.state
+			changed = append(changed, old)
+		}
+		l := inj.compile(r, s.name, state, now.Add(ttls[i]))
+		l.cleanup = time.AfterFunc(ttls[i], func() { inj.expire(l) })
+		inj.rules[r.ID] = l
+		changed = append(changed, l)
+	}
+	inj.publish(changed)
+	for _, l := range changed {
+		if current := inj.rules[l.rule.ID]; current != l {
+			l.end(current)
+		}
+	}
+	return nil
+}
+
+// prepare checks rules, and returns copies of them as they will be shown,
+// with how long each is to live.
+func (inj *Injector) prepare(rules []Rule, now time.Time) ([]Rule, []time.Duration, error) {
+	var problems problem.List
+	prepared := make([]Rule, len(rules))
+	ttls := make([]time.Duration, len(rules))
+	seen := make(map[string]bool, len(rules))
+	for i, r := range rules {
+		path := ""
+		if len(rules) > 1 {
+			path = problem.Index("rules", i)
+		}
+		if seen[r.ID] {
+			problems.Addf(problem.Join(path, "id"), "%s is given twice", quote(r.ID))
+		}
+		seen[r.ID] = true
+		var err error
+		prepared[i], ttls[i], err = inj.prepareOne(r, now, true)
+		problems.AddAt(path, err)
+	}
+	if err := problems.Err(); err != nil {
+		if len(rules) == 1 {
+			return nil, nil, fmt.Errorf("fault: rule %s: %w", quote(rules[0].ID), err)
+		}
+		return nil, nil, fmt.Errorf("fault: %w", err)
+	}
+	return prepared, ttls, nil
+}
+
+func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, time.Duration, error) {
+	var problems problem.List
+	problems.AddAt("", r.problems(needsScope))
+	ttl := r.TTL
+	if !r.Expires.IsZero() {
+		if ttl = r.Expires.Sub(now); ttl <= 0 {
+			problems.Addf("expires", "%s is over", r.Expires.Format(time.RFC3339))
+		}
+	}
+	if e := r.Fault.Error; e != nil && e.Name != "" && inj.named[e.Name] == nil {
+		problems.Addf("fault.error.name", "%s is not registered; there are: %s", quote(e.Name), list(inj.namedErrors()))
+	}
+	guarded := r
+	if !needsScope {
+		guarded.Scope = scope.Requests("the one that carries the rule")
+	}
+	problems.AddAt("", inj.guardrails.check(guarded, ttl))
+	if err := problems.Err(); err != nil {
+		return Rule{}, 0, err
+	}
+	r = r.clone()
+	r.TTL = 0
+	if r.Expires.IsZero() {
+		r.Expires = now.Add(ttl).Round(0)
+	}
+	return r, ttl, nil
+}
+
+// Delete ends the rule with this ID, whatever its source, and lets go of the
+// calls it holds. It reports whether there was one.
+func (inj *Injector) Delete(id string) bool {
+	if inj == nil {
+		return false
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	if l := inj.rules[id]; l != nil {
+		inj.remove(l)
+		return true
+	}
+	for _, l := range inj.carried {
+		if l.rule.ID == id {
+			inj.removeCarried(l)
+			return true
+		}
+	}
+	return false
+}
+
+// Halt ends every rule at once, lets go of every held call and refuses new
+// rules until [Injector.Resume]. It returns the rules it ended; none of them
+// comes back by itself.
+func (inj *Injector) Halt() []Rule {
+	if inj == nil {
+		return nil
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	inj.halted = true
+	ending := slices.Concat(inj.ordered, slices.Collect(maps.Values(inj.carried)))
+	clear(inj.rules)
+	clear(inj.carried)
+	inj.ordered = nil
+	inj.updateUses()
+	for _, p := range inj.points.all() {
+		p.snapshot.Store(nil)
+	}
+	ended := make([]Rule, len(ending))
+	for i, l := range ending {
+		l.end(nil)
+		ended[i] = l.rule.clone()
+	}
+	return ended
+}
+
+// Resume lets new rules in again. It brings none back.
+func (inj *Injector) Resume() {
+	if inj == nil {
+		return
+	}
+	inj.mu.Lock()
+	inj.halted = false
+	inj.mu.Unlock()
+}
+
+func (inj *Injector) expire(l *liveRule) {
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	if inj.rules[l.rule.ID] == l {
+		inj.remove(l)
+	}
+}
+
+func (inj *Injector) remove(l *liveRule) {
+	delete(inj.rules, l.rule.ID)
+	inj.publish([]*liveRule{l})
+	l.end(nil)
+}
+
+// end is called once, after the version is out of every snapshot.
+func (l *liveRule) end(next *liveRule) {
+	l.cleanup.Stop()
+	l.next = next
+	close(l.ended)
+}
+
+// publish brings every point up to date at which one of the changed rules is
+// or was armed. The caller holds mu.
+func (inj *Injector) publish(changed []*liveRule) {
+	inj.ordered = slices.SortedFunc(maps.Values(inj.rules), compareOrder)
+	inj.updateUses()
+	for _, p := range inj.points.all() {
+		if slices.ContainsFunc(changed, func(l *liveRule) bool { return l.arming(inj, p) == armedHere }) {
+			inj.publishAt(p)
+		}
+	}
+}
+
+func (inj *Injector) publishAt(p *Point) {
+	var here []*liveRule
+	for _, l := range inj.ordered {
+		if l.arming(inj, p) == armedHere {
+			here = append(here, l)
+		}
+	}
+	p.snapshot.Store(newSnapshot(here, len(inj.carried) > 0))
+}
+
+func (r Rule) clone() Rule {
+	r.Target.Services = slices.Clone(r.Target.Services)
+	r.Target.Points = slices.Clone(r.Target.Points)
+	r.Target.Operations = slices.Clone(r.Target.Operations)
+	if e := r.Target.Except; e != nil {
+		r.Target.Except = &Except{slices.Clone(e.Points), slices.Clone(e.Operations)}
+	}
+	r.Scope.Requests = slices.Clone(r.Scope.Requests)
+	r.Scope.Customers = slices.Clone(r.Scope.Customers)
+	r.Scope.Attributes = maps.Clone(r.Scope.Attributes)
+	for name, values := range r.Scope.Attributes {
+		r.Scope.Attributes[name] = slices.Clone(values)
+	}
+	if r.Scope.Percent != nil {
+		r.Scope.Percent = new(*r.Scope.Percent)
+	}
+	if r.Fault.Delay != nil {
+		r.Fault.Delay = new(*r.Fault.Delay)
+	}
+	if r.Fault.Error != nil {
+		r.Fault.Error = new(*r.Fault.Error)
+		if http := r.Fault.Error.HTTP; http != nil {
+			r.Fault.Error.HTTP = &HTTPStatus{http.Status, maps.Clone(http.Headers), http.Body}
+		}
+	}
+	return r
+}

@@ -1,0 +1,149 @@
+package fault
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A RuleStatus is a live rule and what it has done in this process.
+type RuleStatus struct {
+	Rule        Rule
+	Source      string
+	Points      []string // where it is armed
+	Protected   []string // where a guardrail keeps it out
+	Unsupported []string // where its fault cannot be produced
+	Hits        uint64
+	Skips       map[SkipReason]uint64 // only those that happened
+	Held        int64                 // calls waiting now
+	Left        time.Duration         // until it expires
+}
+
+// A PointStatus is a point and the rules armed there.
+type PointStatus struct {
+	Kind    string
+	Name    string
+	Effects []Effect
+	Rules   []string // IDs, in the order they are asked
+}
+
+// A Status is what an injector is doing.
+type Status struct {
+	Service        string
+	Disabled       bool
+	Halted         bool
+	Rules          int
+	Points         int
+	Held           int64  // calls waiting now
+	Overflow       uint64 // look-ups of points beyond the bound
+	Problems       uint64 // things ignored to keep a request going
+	ObserverPanics uint64
+}
+
+// Status returns what the injector is doing.
+func (inj *Injector) Status() Status {
+	if inj == nil {
+		return Status{Disabled: true}
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	return Status{
+		Service:        inj.service,
+		Disabled:       inj.disabled,
+		Halted:         inj.halted,
+		Rules:          len(inj.rules) + len(inj.carried),
+		Points:         len(inj.points.all()),
+		Held:           inj.held.Load(),
+		Overflow:       inj.points.overflow.Load(),
+		Problems:       inj.problems.Load(),
+		ObserverPanics: inj.observerPanics.Load(),
+	}
+}
+
+// Rules returns every live rule, whatever its source, in the order in which
+// they are asked: those that requests carry first.
+func (inj *Injector) Rules() []RuleStatus {
+	if inj == nil {
+		return nil
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	carried := slices.SortedFunc(maps.Values(inj.carried), compareOrder)
+	statuses := make([]RuleStatus, 0, len(carried)+len(inj.ordered))
+	for _, l := range slices.Concat(carried, inj.ordered) {
+		statuses = append(statuses, inj.statusOf(l))
+	}
+	return statuses
+}
+
+// Rule returns the live rule with this ID and whether there is one.
+func (inj *Injector) Rule(id string) (RuleStatus, bool) {
+	if inj == nil {
+		return RuleStatus{}, false
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	if l := inj.rules[id]; l != nil {
+		return inj.statusOf(l), true
+	}
+	for _, l := range inj.carried {
+		if l.rule.ID == id {
+			return inj.statusOf(l), true
+		}
+	}
+	return RuleStatus{}, false
+}
+
+func (inj *Injector) statusOf(l *liveRule) RuleStatus {
+	status := RuleStatus{
+		Rule:   l.rule.clone(),
+		Source: l.source,
+		Hits:   l.state.hits.Load(),
+		Held:   l.state.held.Load(),
+		Left:   max(0, time.Until(l.deadline)),
+	}
+	for i := range skipReasons {
+		if n := l.state.skips[i].Load(); n > 0 {
+			if status.Skips == nil {
+				status.Skips = make(map[SkipReason]uint64)
+			}
+			status.Skips[skipReasons[i]] = n
+		}
+	}
+	for _, p := range inj.sortedPoints() {
+		switch l.arming(inj, p) {
+		case armedHere:
+			status.Points = append(status.Points, p.String())
+		case protectedHere:
+			status.Protected = append(status.Protected, p.String())
+		case unsupportedHere:
+			status.Unsupported = append(status.Unsupported, p.String())
+		}
+	}
+	return status
+}
+
+// Points returns every point registered so far, sorted by kind and name.
+func (inj *Injector) Points() []PointStatus {
+	if inj == nil {
+		return nil
+	}
+	points := inj.sortedPoints()
+	statuses := make([]PointStatus, len(points))
+	for i, p := range points {
+		statuses[i] = PointStatus{Kind: p.kind, Name: p.name, Effects: slices.Clone(p.effects)}
+		if s := p.snapshot.Load(); s != nil {
+			for _, l := range s.rules {
+				statuses[i].Rules = append(statuses[i].Rules, l.rule.ID)
+			}
+		}
+	}
+	return statuses
+}
+
+func (inj *Injector) sortedPoints() []*Point {
+	return slices.SortedFunc(maps.Values(inj.points.all()), func(a, b *Point) int {
+		return strings.Compare(a.String(), b.String())
+	})
+}

@@ -1,0 +1,157 @@
+package httpmw_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/httpmw"
+	"github.com/misfit-go/misfit/scope"
+)
+
+// The benchmarks compare with /bare, the same call without the library.
+
+type nullTripper struct{ resp *http.Response }
+
+func (n *nullTripper) RoundTrip(*http.Request) (*http.Response, error) { return n.resp, nil }
+
+type nullHandler struct{}
+
+func (nullHandler) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+type nullWriter struct{ http.ResponseWriter }
+
+// setUp names a state of the injector.
+type setUp struct {
+	name  string
+	rules []fault.Rule
+}
+
+func setUps() []setUp {
+	long := time.Hour
+	unavailable := fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}
+	rules := func(n int, build func(i int) fault.Rule) []fault.Rule {
+		list := make([]fault.Rule, n)
+		for i := range list {
+			list[i] = build(i)
+			list[i].ID = fmt.Sprintf("rule-%d", i)
+			list[i].Fault = unavailable
+			list[i].TTL = long
+		}
+		return list
+	}
+	here := fault.Target{Points: []string{"http.client:ratings", "http.server:bench"}}
+	return []setUp{
+		{"idle", nil},
+		{"elsewhere-1", rules(1, func(int) fault.Rule {
+			return fault.Rule{Target: fault.Target{Points: []string{"other"}}, Scope: scope.Everyone()}
+		})},
+		{"elsewhere-10000", rules(10_000, func(int) fault.Rule {
+			return fault.Rule{Target: fault.Target{Points: []string{"other"}}, Scope: scope.Everyone()}
+		})},
+		{"other-operation", rules(1, func(int) fault.Rule {
+			return fault.Rule{Target: fault.Target{Points: here.Points, Operations: []string{"POST /orders/*"}}, Scope: scope.Everyone()}
+		})},
+		{"other-customer", rules(1, func(i int) fault.Rule {
+			return fault.Rule{Target: here, Scope: scope.Customers(fmt.Sprint("someone-", i))}
+		})},
+		{"other-customer-10000", rules(10_000, func(i int) fault.Rule {
+			return fault.Rule{Target: here, Scope: scope.Customers(fmt.Sprint("someone-", i))}
+		})},
+		{"percentage-misses", rules(1, func(int) fault.Rule {
+			return fault.Rule{Target: here, Scope: scope.Percent(0.0001, scope.PerRequest)}
+		})},
+		{"percentage-of-customers-misses", rules(1, func(int) fault.Rule {
+			return fault.Rule{Target: here, Scope: scope.Percent(0.0001, scope.PerCustomer)}
+		})},
+	}
+}
+
+
+func (s setUp) injector(b testing.TB) *fault.Injector {
+	inj := fault.New("bench")
+	inj.Point("test", "other")
+	if err := inj.Put(s.rules...); err != nil {
+		b.Fatal(err)
+	}
+	return inj
+}
+
+func BenchmarkTransport(b *testing.B) {
+	base := &nullTripper{&http.Response{StatusCode: 200, Body: http.NoBody}}
+	run := func(rt http.RoundTripper, req *http.Request) func(*testing.B) {
+		return func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = rt.RoundTrip(req)
+			}
+		}
+	}
+	plain := httptest.NewRequest("GET", "http://ratings/ratings/7", nil).WithContext(context.Background())
+	b.Run("bare", run(base, plain))
+	for _, s := range setUps() {
+		rt := httpmw.Transport(s.injector(b), "ratings", base)
+		b.Run(s.name, run(rt, plain))
+	}
+	identified := plain.WithContext(scope.With(context.Background(), scope.Request{ID: "r-1", Customer: "42"}))
+	scope.Inject(identified.Context(), carrier(identified.Header))
+	b.Run("passing-identity-on/already-there", run(httpmw.Transport(fault.New("bench"), "ratings", base), identified))
+	identified = plain.WithContext(identified.Context())
+	identified.Header = http.Header{}
+	b.Run("passing-identity-on/writing-it", run(httpmw.Transport(fault.New("bench"), "ratings", base), identified))
+	b.Run("any-host", run(httpmw.Transport(fault.New("bench"), "", base), plain))
+}
+
+// BenchmarkDecide is the decision alone, of a call whose request is known.
+func BenchmarkDecide(b *testing.B) {
+	ctx := scope.With(context.Background(), scope.Request{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Customer: "42"})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, s := range setUps() {
+		inj := s.injector(b)
+		httpmw.Transport(inj, "ratings", nil)
+		point := inj.PointOf(fault.Kind{Name: "http.client"}, "ratings")
+		op := fault.Operation{Verb: "GET", Name: "/ratings/7"}
+		b.Run(s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if point.Decide(ctx, op).Hit() {
+					b.Fatal("hit")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMiddleware(b *testing.B) {
+	var w http.ResponseWriter = &nullWriter{}
+	requests := map[string]*http.Request{
+		"no-headers":  httptest.NewRequest("GET", "/", nil),
+		"six-headers": httptest.NewRequest("GET", "/", nil),
+		"with-trace":  httptest.NewRequest("GET", "/", nil),
+	}
+	for name, value := range map[string]string{"User-Agent": "curl/8", "Accept": "*/*", "Accept-Encoding": "gzip", "Cookie": "a=b", "Authorization": "x", "Referer": "y"} {
+		requests["six-headers"].Header.Set(name, value)
+	}
+	requests["with-trace"].Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	requests["with-trace"].Header.Set("Baggage", "misfit.customer=42")
+	for _, name := range []string{"no-headers", "six-headers", "with-trace"} {
+		r := requests[name]
+		run := func(h http.Handler) func(*testing.B) {
+			return func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					h.ServeHTTP(w, r)
+				}
+			}
+		}
+		b.Run(name+"/bare", run(nullHandler{}))
+		for _, s := range setUps() {
+			b.Run(name+"/"+s.name, run(httpmw.Middleware(s.injector(b))(nullHandler{})))
+		}
+	}
+}

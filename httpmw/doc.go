@@ -1,0 +1,46 @@
+// Package httpmw makes HTTP servers and clients places where faults can be
+// injected, and carries a request's identity from one to the other.
+//
+// The two functions to know are [Middleware] and [Transport]:
+//
+//	inj := fault.New("storefront")
+//	handler := httpmw.Middleware(inj)(mux)
+//	client := &http.Client{Transport: httpmw.Transport(inj, "ratings", nil)}
+//
+// The client's requests must be made with the context of the request that is
+// being served, as http.NewRequestWithContext takes it, or else they belong to
+// no request.
+//
+// # What a client sees
+//
+// A class of failure is what net/http's Transport returns when it really
+// happens, with the mark of [fault.Error] in the chain: refused, reset and
+// timeout are a *net.OpError, dns a *net.DNSError in one, tls a
+// *tls.CertificateVerificationError; unavailable, overloaded and internal are
+// complete responses with status 503, 429 (with Retry-After) and 500. A black
+// hole ends with the request's context. A response made here has the header
+// [StatusHeader].
+//
+// # What a server does
+//
+// The same statuses, 504 for timeout, a dropped connection for reset and for a
+// black hole whose client gave up. Classes that an accepted connection cannot
+// fail with (refused, dns, tls) and errors by name are not armed at servers,
+// and the rule's status says so. A server that has not read a request's body
+// is not told by net/http that the client went away; a black hole on such a
+// request lasts until its rule ends.
+//
+// # Concurrency and cost
+//
+// Both are safe for concurrent use. While no rule is live, the middleware of a
+// service without a Transport costs one atomic load; beside a Transport it
+// also looks for the headers to pass on. The Transport costs one atomic load
+// and one look-up in the context. None of this allocates; a request that has
+// an identity costs a context and, at each call, a copy of its header. The
+// ResponseWriter is never wrapped.
+//
+// # Not promised
+//
+// Inbound identity is believed. A service that strangers reach should set it
+// with [Identify], which goes before what the headers say.
+package httpmw

@@ -1,0 +1,225 @@
+package httpmw
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/scope"
+)
+
+// RuleHeader is the request header in which a test client sends a rule for
+// its own request, as JSON. It is read only behind [UnsafeRequestRules].
+const RuleHeader = "Fault-Rule"
+
+// An Option configures [Middleware].
+type Option interface{ apply(*middleware) }
+
+type option func(*middleware)
+
+func (o option) apply(m *middleware) { o(m) }
+
+// Identify tells the middleware who a request is. Fields that f leaves empty
+// keep what the request's headers say; an empty ID with no trace becomes a
+// random one. With this option every request gets an identity, whether or not
+// a rule is live here, so put it on the services where requests enter. Without
+// it a request that arrives without one gets one only while a live rule in
+// this process draws by request.
+//
+// A panic in f is contained: the request then has the identity it came with.
+func Identify(f func(*http.Request) scope.Request) Option {
+	if f == nil {
+		panic("httpmw: Identify needs a function")
+	}
+	return option(func(m *middleware) { m.identify = f })
+}
+
+// UnsafeRequestRules lets every client inject faults into its own requests:
+// it may send a rule in the [RuleHeader], which then applies to that request
+// here and in every service behind that has this option too. It is unsafe
+// outside tests, since anyone who can send a request can send the header.
+// Guardrails hold all the same. By default the header is ignored.
+func UnsafeRequestRules() Option {
+	return option(func(m *middleware) { m.requestRules = true })
+}
+
+type middleware struct {
+	inj          *fault.Injector
+	point        *fault.Point
+	identify     func(*http.Request) scope.Request
+	requestRules bool
+	next         http.Handler
+}
+
+// Middleware returns middleware for a server: it establishes who each request
+// is, for the injection points further in, and is itself the point
+// "http.server:<service>". Put it inside tracing and outside everything that
+// should see the faults.
+//
+// A nil or disabled injector gives back the handler it is put around.
+func Middleware(inj *fault.Injector, options ...Option) func(http.Handler) http.Handler {
+	if inj.Disabled() {
+		return func(next http.Handler) http.Handler { return next }
+	}
+	m := middleware{inj: inj, point: inj.PointOf(serverKind, inj.Service())}
+	for _, o := range options {
+		o.apply(&m)
+	}
+	return func(next http.Handler) http.Handler {
+		m := m
+		m.next = next
+		return &m
+	}
+}
+
+// ServeHTTP implements [http.Handler].
+func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.inj.Idle() && !m.requestRules {
+		m.next.ServeHTTP(w, r)
+		return
+	}
+	m.serve(w, r)
+}
+
+func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
+	if m.hasIdentity(r) || m.inj.NeedsIdentity() {
+		ctx := m.identified(r)
+		if m.requestRules {
+			ctx = m.withRequestRule(ctx, w, r)
+		}
+		r = r.WithContext(ctx)
+	}
+	if d := m.point.Decide(r.Context(), operation(r)); d.Hit() {
+		m.faulted(w, r, d)
+		return
+	}
+	m.next.ServeHTTP(w, r)
+}
+
+// hasIdentity reports whether anything says who the request is.
+func (m *middleware) hasIdentity(r *http.Request) bool {
+	return m.identify != nil || r.Header["Baggage"] != nil || r.Header["Traceparent"] != nil ||
+		m.requestRules && r.Header[RuleHeader] != nil
+}
+
+func (m *middleware) faulted(w http.ResponseWriter, r *http.Request, d fault.Decision) {
+	defer d.Done()
+	if d.Before(r.Context()) != nil {
+		panic(http.ErrAbortHandler) // the caller gave up waiting: nobody is left to answer
+	}
+	switch f := d.Fault(); {
+	case f.Panic:
+		panic(d.PanicValue())
+	case f.Error != nil:
+		failServer(w, r, d, f.Error)
+	default:
+		m.next.ServeHTTP(w, r)
+	}
+}
+
+// identified returns the request's context with its identity in it.
+func (m *middleware) identified(r *http.Request) context.Context {
+	ctx := r.Context()
+	var who scope.Request
+	if known := scope.From(ctx); known != nil {
+		who = *known
+	} else {
+		var ignored error
+		ctx, who, ignored = scope.Extract(ctx, headers(r.Header))
+		m.inj.Report(ignored)
+	}
+	if m.identify != nil {
+		who = m.overlay(who, r)
+	}
+	return scope.With(ctx, who)
+}
+
+// overlay puts what the service says over what the headers said.
+func (m *middleware) overlay(who scope.Request, r *http.Request) scope.Request {
+	said, err := callIdentify(m.identify, r)
+	if err == nil {
+		err = said.Validate()
+	}
+	m.inj.Report(err)
+	if said.ID != "" {
+		who.ID = said.ID
+	}
+	if said.Customer != "" {
+		who.Customer = said.Customer
+	}
+	if len(said.Attributes) > 0 {
+		merged := make(map[string]string, len(who.Attributes)+len(said.Attributes))
+		for _, attributes := range []map[string]string{who.Attributes, said.Attributes} {
+			for name, value := range attributes {
+				merged[name] = value
+			}
+		}
+		who.Attributes = merged
+	}
+	return who
+}
+
+func callIdentify(f func(*http.Request) scope.Request, r *http.Request) (who scope.Request, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			who, err = scope.Request{}, fmt.Errorf("httpmw: the Identify function panicked: %v", v)
+		}
+	}()
+	return f(r), nil
+}
+
+// withRequestRule takes a rule from the header, or else from baggage, and
+// answers with what it ignored and why.
+func (m *middleware) withRequestRule(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+	var text string
+	switch sent := r.Header[RuleHeader]; len(sent) {
+	case 0:
+		if text = scope.RuleFrom(ctx); text == "" {
+			return ctx
+		}
+	case 1:
+		text = sent[0]
+	default:
+		m.ignored(w, fmt.Errorf("httpmw: %d %s headers; send one", len(sent), RuleHeader))
+		return ctx
+	}
+	ruled, err := m.inj.WithRequestRule(ctx, text)
+	if err != nil {
+		m.ignored(w, err)
+		return ctx
+	}
+	carried, err := scope.WithRule(ruled, text)
+	if err != nil {
+		m.ignored(w, fmt.Errorf("the rule holds in this service only: %w", err))
+	}
+	return carried
+}
+
+func (m *middleware) ignored(w http.ResponseWriter, err error) {
+	m.inj.Report(err)
+	w.Header().Add(StatusHeader, ignoredStatus(err))
+}
+
+func operation(r *http.Request) fault.Operation {
+	verb := r.Method
+	if verb == "" {
+		verb = http.MethodGet
+	}
+	return fault.Operation{Verb: verb, Name: r.URL.Path}
+}
+
+// headers lets the scope package read and write an http.Header.
+type headers http.Header
+
+func (h headers) Get(key string) string      { return http.Header(h).Get(key) }
+func (h headers) Set(key, value string)      { http.Header(h).Set(key, value) }
+func (h headers) Values(key string) []string { return http.Header(h).Values(key) }
+
+func (h headers) Keys() []string {
+	keys := make([]string, 0, len(h))
+	for key := range h {
+		keys = append(keys, key)
+	}
+	return keys
+}

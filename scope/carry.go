@@ -1,0 +1,285 @@
+package scope
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	baggageHeader     = "baggage"
+	traceparentHeader = "traceparent"
+
+	maxBaggageBytes   = 8192 // W3C Baggage, section 3.3.2, both limits
+	maxBaggageMembers = 64
+
+	memberPrefix    = "misfit."
+	idMember        = memberPrefix + "id"
+	customerMember  = memberPrefix + "customer"
+	attributePrefix = memberPrefix + "attr."
+	ruleMember      = memberPrefix + "rule"
+)
+
+// Extract reads trace context and baggage from an incoming carrier, such as
+// [propagation.HeaderCarrier], into the returned context, and returns the
+// identity they name. What the context already has (put there by an
+// OpenTelemetry handler further out) is believed before the carrier.
+//
+// The identity is not yet in the returned context: complete it and pass it to
+// [With]. An error says what was ignored; the other results are good all the
+// same.
+func Extract(ctx context.Context, carrier propagation.TextMapCarrier) (context.Context, Request, error) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = propagation.TraceContext{}.Extract(ctx, carrier)
+	}
+	bag := baggage.FromContext(ctx)
+	var err error
+	if bag.Len() == 0 {
+		if bag, err = parseBaggage(values(carrier, baggageHeader)); bag.Len() > 0 {
+			ctx = baggage.ContextWithBaggage(ctx, bag)
+		}
+	}
+	r, ignored := fromBaggage(bag)
+	if r.ID == "" {
+		r.ID = traceID(ctx)
+	}
+	return ctx, r, errors.Join(err, ignored)
+}
+
+// Inject writes the trace context and baggage of ctx to an outgoing carrier,
+// if ctx belongs to a request; otherwise it does nothing. A header that is
+// already there stays as it is, but for our own members, which are added to a
+// baggage header that lacks them. It reports whether it wrote anything.
+func Inject(ctx context.Context, carrier propagation.TextMapCarrier) bool {
+	if From(ctx) == nil {
+		return false
+	}
+	wrote := false
+	if carrier.Get(traceparentHeader) == "" && trace.SpanContextFromContext(ctx).IsValid() {
+		propagation.TraceContext{}.Inject(ctx, carrier)
+		wrote = true
+	}
+	bag := baggage.FromContext(ctx)
+	if bag.Len() == 0 {
+		return wrote
+	}
+	present := values(carrier, baggageHeader)
+	if len(present) == 0 {
+		propagation.Baggage{}.Inject(ctx, carrier)
+		return true
+	}
+	if merged, changed := mergeHeader(strings.Join(present, ","), ours(bag)); changed {
+		carrier.Set(baggageHeader, merged)
+		wrote = true
+	}
+	return wrote
+}
+
+// WithRule returns a context whose request carries the text of a per-request
+// rule to the services behind. The caller has checked the rule. An error says
+// that it does not fit into the baggage; the context is then unchanged.
+func WithRule(ctx context.Context, text string) (context.Context, error) {
+	m, err := baggage.NewMemberRaw(ruleMember, text)
+	if err != nil {
+		return ctx, fmt.Errorf("scope: a per-request rule cannot travel in baggage: %w", err)
+	}
+	bag := baggage.FromContext(ctx).DeleteMember(ruleMember)
+	if !fits(bag, m) {
+		return ctx, fmt.Errorf("scope: a per-request rule of %d bytes does not fit beside %d members of baggage with %d bytes; at most %d members with %d bytes are allowed",
+			len(m.String()), bag.Len(), len(bag.String()), maxBaggageMembers, maxBaggageBytes)
+	}
+	bag, err = bag.SetMember(m)
+	if err != nil {
+		return ctx, fmt.Errorf("scope: %w", err)
+	}
+	return baggage.ContextWithBaggage(ctx, bag), nil
+}
+
+// RuleFrom returns the text of the per-request rule that the request carries,
+// or "" when there is none. Nothing vouches for it.
+func RuleFrom(ctx context.Context) string {
+	return baggage.FromContext(ctx).Member(ruleMember).Value()
+}
+
+func values(carrier propagation.TextMapCarrier, key string) []string {
+	if many, ok := carrier.(propagation.ValuesGetter); ok {
+		return many.Values(key)
+	}
+	if one := carrier.Get(key); one != "" {
+		return []string{one}
+	}
+	return nil
+}
+
+func parseBaggage(lines []string) (baggage.Baggage, error) {
+	size := max(len(lines)-1, 0) // the commas that join the lines
+	for _, line := range lines {
+		size += len(line)
+	}
+	if size > maxBaggageBytes {
+		return baggage.Baggage{}, fmt.Errorf("scope: incoming baggage of %d bytes is ignored; at most %d are allowed", size, maxBaggageBytes)
+	}
+	if size == 0 {
+		return baggage.Baggage{}, nil
+	}
+	bag, err := baggage.Parse(strings.Join(lines, ","))
+	if err != nil {
+		err = fmt.Errorf("scope: part of the incoming baggage is ignored: %w", err)
+	}
+	return bag, err
+}
+
+// fromBaggage reads our members. Those that break a limit are left out and
+// named in the error.
+func fromBaggage(bag baggage.Baggage) (Request, error) {
+	if bag.Len() == 0 {
+		return Request{}, nil
+	}
+	var r Request
+	var errs []error
+	take := func(m baggage.Member, limit int) (string, bool) {
+		if len(m.Value()) > limit {
+			errs = append(errs, fmt.Errorf("scope: incoming baggage member %s of %d bytes is ignored; at most %d are allowed", m.Key(), len(m.Value()), limit))
+			return "", false
+		}
+		return m.Value(), true
+	}
+	r.ID, _ = take(bag.Member(idMember), MaxIDBytes)
+	r.Customer, _ = take(bag.Member(customerMember), MaxCustomerBytes)
+	for _, m := range bag.Members() {
+		name, ok := strings.CutPrefix(m.Key(), attributePrefix)
+		if !ok {
+			continue
+		}
+		if wrong := checkAttributeName(name); wrong != "" {
+			errs = append(errs, fmt.Errorf("scope: an incoming attribute is ignored: %s", wrong))
+			continue
+		}
+		value, ok := take(m, MaxAttributeValueBytes)
+		if !ok {
+			continue
+		}
+		if len(r.Attributes) == MaxAttributes {
+			errs = append(errs, fmt.Errorf("scope: incoming attributes beyond %d are ignored", MaxAttributes))
+			break
+		}
+		if r.Attributes == nil {
+			r.Attributes = make(map[string]string)
+		}
+		r.Attributes[name] = value
+	}
+	return r, errors.Join(errs...)
+}
+
+// withIdentity returns bag with r as its only identity, and whether that is a
+// change. Where the limits of W3C Baggage would be passed, the members of
+// others stay and ours do not get in.
+func withIdentity(bag baggage.Baggage, r Request, traceID string) (baggage.Baggage, bool) {
+	changed := false
+	if bag.Len() > 0 {
+		for _, m := range bag.Members() {
+			if isIdentity(m.Key()) && m.Value() != carriedAs(r, traceID, m.Key()) {
+				bag = bag.DeleteMember(m.Key())
+				changed = true
+			}
+		}
+	}
+	add := func(key string) {
+		value := carriedAs(r, traceID, key)
+		if value == "" || bag.Member(key).Value() == value {
+			return
+		}
+		if m, err := baggage.NewMemberRaw(key, value); err == nil && fits(bag, m) {
+			bag, _ = bag.SetMember(m) // fails only for an empty member
+			changed = true
+		}
+	}
+	add(idMember)
+	add(customerMember)
+	if len(r.Attributes) <= MaxAttributes {
+		for name := range r.Attributes {
+			add(attributePrefix + name)
+		}
+	}
+	return bag, changed
+}
+
+// carriedAs returns the value of the identity member key that carries its part
+// of r, or "" if there is to be no such member.
+func carriedAs(r Request, traceID, key string) string {
+	var value string
+	limit := MaxAttributeValueBytes
+	switch key {
+	case idMember:
+		if r.ID == traceID {
+			return "" // the trace carries it
+		}
+		value, limit = r.ID, MaxIDBytes
+	case customerMember:
+		value, limit = r.Customer, MaxCustomerBytes
+	default:
+		name := strings.TrimPrefix(key, attributePrefix)
+		if len(r.Attributes) > MaxAttributes || checkAttributeName(name) != "" {
+			return ""
+		}
+		value = r.Attributes[name]
+	}
+	if len(value) > limit {
+		return ""
+	}
+	return value
+}
+
+func fits(bag baggage.Baggage, m baggage.Member) bool {
+	size := len(m.String())
+	if bag.Len() > 0 {
+		size += len(bag.String()) + 1 // the comma between
+	}
+	return size <= maxBaggageBytes && bag.Len() < maxBaggageMembers
+}
+
+func isIdentity(key string) bool {
+	return key == idMember || key == customerMember || strings.HasPrefix(key, attributePrefix)
+}
+
+func ours(bag baggage.Baggage) []string {
+	var list []string
+	for _, m := range bag.Members() {
+		if strings.HasPrefix(m.Key(), memberPrefix) {
+			list = append(list, m.String())
+		}
+	}
+	return list
+}
+
+// mergeHeader puts our members into a baggage header that somebody else
+// wrote. Their part is not parsed, so nothing of it can be lost.
+func mergeHeader(header string, ours []string) (string, bool) {
+	missing := len(ours)
+	theirs := make([]string, 0, maxBaggageMembers)
+	for entry := range strings.SplitSeq(header, ",") {
+		entry = strings.TrimSpace(entry)
+		if !strings.HasPrefix(entry, memberPrefix) {
+			theirs = append(theirs, entry)
+			continue
+		}
+		for _, m := range ours {
+			if entry == m {
+				missing--
+			}
+		}
+	}
+	if missing <= 0 {
+		return header, false
+	}
+	merged := strings.Join(append(theirs, ours...), ",")
+	if len(merged) > maxBaggageBytes || len(theirs)+len(ours) > maxBaggageMembers {
+		return header, false
+	}
+	return merged, true
+}

@@ -1,0 +1,166 @@
+package scope
+
+import (
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// A Verdict is the answer to "is this request in scope?": [In], or the first
+// condition that ruled it out.
+type Verdict uint8
+
+const (
+	In Verdict = iota
+	OutByRequest
+	OutByCustomer
+	OutByAttribute
+	OutByPercent
+	OutForLackOfUnit // the percentage counts customers or attributes and the request has none
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case In:
+		return "in scope"
+	case OutByRequest:
+		return "not one of the requests"
+	case OutByCustomer:
+		return "not one of the customers"
+	case OutByAttribute:
+		return "an attribute does not match"
+	case OutByPercent:
+		return "outside the percentage"
+	case OutForLackOfUnit:
+		return "has nothing to draw the percentage by"
+	}
+	return "unknown verdict"
+}
+
+// A Matcher is a [Scope] made ready to be asked on the call path. It does not
+// count attempts: those need memory, which its user has.
+type Matcher struct {
+	requests   map[string]struct{}
+	customers  map[string]struct{}
+	attributes []attributeCondition
+	percentage bool
+	threshold  uint64
+	seed       uint64
+	unit       Unit   // never empty
+	attribute  string // the attribute that is the unit, if one is
+}
+
+type attributeCondition struct {
+	name   string
+	values map[string]struct{}
+}
+
+// Matcher compiles a valid scope. The salt stands in for an empty
+// [Scope.Salt].
+func (s Scope) Matcher(salt string) *Matcher {
+	m := &Matcher{requests: set(s.Requests), customers: set(s.Customers), unit: s.Unit}
+	for name, values := range s.Attributes {
+		m.attributes = append(m.attributes, attributeCondition{name, set(values)})
+	}
+	if s.Percent == nil {
+		return m
+	}
+	if s.Salt != "" {
+		salt = s.Salt
+	}
+	m.percentage = true
+	m.threshold = Threshold(*s.Percent)
+	m.seed = xxhash.Sum64String(salt)
+	if m.unit == "" {
+		m.unit = PerRequest
+	}
+	m.attribute, _ = strings.CutPrefix(string(m.unit), attributeUnit)
+	return m
+}
+
+// Draws reports whether the verdict on a call of request r, nil if there is
+// none, is drawn for that call alone. The call then needs a number of its own.
+func (m *Matcher) Draws(r *Request) bool {
+	return m.percentage && (m.unit == PerCall || m.unit == PerRequest && r == nil)
+}
+
+// DrawsByRequest reports whether some verdicts depend on the identity of the
+// request, so that one without should be given one.
+func (m *Matcher) DrawsByRequest() bool {
+	return m.percentage && m.threshold > 0 && m.threshold < buckets && (m.unit == PerRequest || m.unit == PerCall)
+}
+
+// Match says whether call number n of request r, nil if there is none, is in
+// scope. The number counts only where [Matcher.Draws] says so. Match
+// allocates nothing and is safe for concurrent use.
+func (m *Matcher) Match(r *Request, n uint64) Verdict {
+	if m.requests != nil {
+		if r == nil {
+			return OutByRequest
+		}
+		if _, ok := m.requests[r.ID]; !ok {
+			return OutByRequest
+		}
+	}
+	if m.customers != nil {
+		if r == nil {
+			return OutByCustomer
+		}
+		if _, ok := m.customers[r.Customer]; !ok {
+			return OutByCustomer
+		}
+	}
+	for i := range m.attributes {
+		value, ok := r.Attribute(m.attributes[i].name)
+		if !ok {
+			return OutByAttribute
+		}
+		if _, ok := m.attributes[i].values[value]; !ok {
+			return OutByAttribute
+		}
+	}
+	if m.percentage {
+		return m.draw(r, n)
+	}
+	return In
+}
+
+func (m *Matcher) draw(r *Request, n uint64) Verdict {
+	var drawn uint64
+	switch {
+	case m.Draws(r):
+		id := ""
+		if r != nil {
+			id = r.ID
+		}
+		drawn = callBucket(m.seed, id, n)
+	case m.unit == PerRequest:
+		drawn = bucket(m.seed, r.ID)
+	case m.unit == PerCustomer:
+		if r == nil || r.Customer == "" {
+			return OutForLackOfUnit
+		}
+		drawn = bucket(m.seed, r.Customer)
+	default:
+		value, ok := r.Attribute(m.attribute)
+		if !ok {
+			return OutForLackOfUnit
+		}
+		drawn = bucket(m.seed, value)
+	}
+	if drawn < m.threshold {
+		return In
+	}
+	return OutByPercent
+}
+
+func set(list []string) map[string]struct{} {
+	if len(list) == 0 {
+		return nil
+	}
+	s := make(map[string]struct{}, len(list))
+	for _, entry := range list {
+		s[entry] = struct{}{}
+	}
+	return s
+}
