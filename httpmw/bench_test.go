@@ -71,7 +71,6 @@ func setUps() []setUp {
 	}
 }
 
-
 func (s setUp) injector(b testing.TB) *fault.Injector {
 	inj := fault.New("bench")
 	inj.Point("test", "other")

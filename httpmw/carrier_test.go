@@ -1,9 +1,0 @@
-package httpmw_test
-
-import (
-	"net/http"
-
-	"go.opentelemetry.io/otel/propagation"
-)
-
-func carrier(h http.Header) propagation.HeaderCarrier { return propagation.HeaderCarrier(h) }
