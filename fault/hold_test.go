@@ -40,6 +40,7 @@ func TestPad(t *testing.T) {
 			start := time.Now()
 			d := db.Decide(context.Background(), fault.Operation{})
 			require.NoError(t, d.Before(context.Background()))
+			require.EqualValues(t, 1, inj.Status().Held, "a call that will be padded counts from the start")
 			time.Sleep(work)
 			require.NoError(t, d.After(context.Background()))
 			d.Done()
@@ -76,6 +77,8 @@ func TestWaitsEndWithTheContext(t *testing.T) {
 			cancel()
 			require.ErrorIs(t, db.Inject(gone, fault.Operation{}), context.Canceled)
 			require.Zero(t, inj.Status().Held)
+			status, _ := inj.Rule("r")
+			require.Zero(t, status.Held)
 		}
 	})
 }

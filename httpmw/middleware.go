@@ -163,7 +163,7 @@ func (m *middleware) overlay(who scope.Request, r *http.Request) scope.Request {
 func callIdentify(f func(*http.Request) scope.Request, r *http.Request) (who scope.Request, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			who, err = scope.Request{}, fmt.Errorf("httpmw: the Identify function panicked: %v", v)
+			err = fmt.Errorf("httpmw: the Identify function panicked: %v", v)
 		}
 	}()
 	return f(r), nil

@@ -70,6 +70,15 @@ func TestTraceIsTheIdentity(t *testing.T) {
 	require.Equal(t, "theirs=1;prop=2", next.Get("baggage"), "the trace carries the identity")
 }
 
+func TestATraceSomebodyElseWroteStays(t *testing.T) {
+	ctx, r, err := scope.Extract(context.Background(), header("Traceparent", traceparent))
+	require.NoError(t, err)
+	const child = "00-" + traceID + "-b7ad6b7169203331-01"
+	wire := header("Traceparent", child)
+	require.False(t, scope.Inject(scope.With(ctx, r), wire))
+	require.Equal(t, child, wire.Get("traceparent"))
+}
+
 func TestMemberGoesBeforeTrace(t *testing.T) {
 	_, r, err := scope.Extract(context.Background(), header("Traceparent", traceparent, "Baggage", "misfit.id=own"))
 	require.NoError(t, err)
