@@ -15,7 +15,7 @@ import (
 func TestEitherClockEndsARule(t *testing.T) {
 	now := time.Now()
 	for name, l := range map[string]*liveRule{
-		"time has passed, the clock jumped back":    {deadline: now.Add(-1), rule: Rule{Expires: now.Add(time.Hour).Round(0)}},
+		"time has passed, the clock jumped back":     {deadline: now.Add(-1), rule: Rule{Expires: now.Add(time.Hour).Round(0)}},
 		"the clock jumped ahead, no time has passed": {deadline: now.Add(time.Hour), rule: Rule{Expires: now.Add(-1).Round(0)}},
 	} {
 		require.True(t, l.expired(now), name)

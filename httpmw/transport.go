@@ -42,17 +42,19 @@ func Transport(inj *fault.Injector, dependency string, base http.RoundTripper) h
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.point != nil && !t.point.Armed() && scope.From(req.Context()) == nil {
+		return t.base.RoundTrip(req)
+	}
+	return t.roundTrip(req)
+}
+
+func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
 	point := t.point
 	if point == nil {
 		point = t.inj.PointOf(clientKind, strings.ToLower(req.URL.Host))
 	}
-	if point.Armed() {
-		if d := point.Decide(req.Context(), operation(req)); d.Hit() {
-			return t.faulted(req, d)
-		}
-	}
-	if scope.From(req.Context()) == nil {
-		return t.base.RoundTrip(req)
+	if d := point.Decide(req.Context(), operation(req)); d.Hit() {
+		return t.faulted(req, d)
 	}
 	return t.base.RoundTrip(withIdentity(req))
 }

@@ -177,8 +177,10 @@ func TestProblemsInOddText(t *testing.T) {
 		{"closing brackets", strings.Repeat("]", 99), "syntax error: invalid character ']' looking for beginning of value at 1:1"},
 		{"replacement character", `{"name":"` + "\ufffd" + ` \uFFFD \ufffd"}`, ""},
 		{"long name", `{"flags":{"` + long + `":1}}`, `flags["` + strings.Repeat("é", 32) + `…"]: want true or false, got a number`},
-		{"long number", `{"fault":{"rate":1` + strings.Repeat("0", 999) + `}}`,
-			"fault.rate: want a number that fits in 64 bits, got 1" + strings.Repeat("0", 63) + "…"},
+		{
+			"long number", `{"fault":{"rate":1` + strings.Repeat("0", 999) + `}}`,
+			"fault.rate: want a number that fits in 64 bits, got 1" + strings.Repeat("0", 63) + "…",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ""
@@ -415,8 +417,10 @@ func TestFields(t *testing.T) {
 		if err := json.Unmarshal(text, &names); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H", "h", "X", "Z", "x-y.z", "É", "Text", "texts",
-			"Left", "left", "Right", "Dash", "-", "Comma", "Loop", "Deepest", "deeper"} {
+		for _, name := range []string{
+			"A", "B", "C", "D", "E", "F", "G", "H", "h", "X", "Z", "x-y.z", "É", "Text", "texts",
+			"Left", "left", "Right", "Dash", "-", "Comma", "Loop", "Deepest", "deeper",
+		} {
 			value, known := names[name]
 			if !known {
 				value = json.RawMessage(`""`)
