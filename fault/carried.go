@@ -17,7 +17,7 @@ const (
 	maxCarriedRules   = 1024
 	defaultCarriedTTL = time.Minute
 	carriedIDPrefix   = "request-"
-	longestCarriedID  = 64 - len(carriedIDPrefix)
+	longestCarriedID  = 64 - len(carriedIDPrefix) - len("-01234567")
 )
 
 type carriedKey struct{}
@@ -87,10 +87,10 @@ func (inj *Injector) parseCarried(text string, now time.Time) (Rule, time.Durati
 		problems.Addf("id", "has %d bytes; at most %d are allowed", len(r.ID), longestCarriedID)
 		return Rule{}, 0, problems.Err()
 	}
-	if r.ID == "" {
-		r.ID = fmt.Sprintf("%08x", uint32(xxhash.Sum64String(text)))
+	if r.ID != "" {
+		r.ID += "-" // two texts may give the same
 	}
-	r.ID = carriedIDPrefix + r.ID
+	r.ID = fmt.Sprintf("%s%s%08x", carriedIDPrefix, r.ID, uint32(xxhash.Sum64String(text)))
 	if r.TTL == 0 && r.Expires.IsZero() {
 		r.TTL = defaultCarriedTTL
 	}

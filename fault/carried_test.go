@@ -63,7 +63,7 @@ func TestCarriedRulesAreSharedAndRenewed(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Empty(t, released, "still held: the rule was renewed")
-		require.True(t, inj.Delete("request-mine"))
+		require.True(t, inj.Delete(inj.Rules()[0].Rule.ID))
 		require.NoError(t, <-released)
 		require.Empty(t, hitBy(db, first, ""), "a rule that was taken back is gone for its request")
 		require.True(t, inj.Idle())
@@ -82,8 +82,8 @@ func TestCarriedRulesAreChecked(t *testing.T) {
 		carried[:len(carried)-1] + `,"scope":{"attempts":-1}}`:                    "scope.attempts: -1",
 		carried[:len(carried)-1] + `,"ttl":"48h"}`:                                "MaxTTL",
 		carried[:len(carried)-1] + `,"expires":"2001-01-01T00:00:00Z"}`:           "expires: 2001-01-01T00:00:00Z is over",
-		carried[:len(carried)-1] + `,"id":"` + strings.Repeat("x", 57) + `"}`:     "id: has 57 bytes; at most 56",
-		carried[:len(carried)-1] + `,"id":"a b"}`:                                 `id: "request-a b" is not`,
+		carried[:len(carried)-1] + `,"id":"` + strings.Repeat("x", 48) + `"}`:     "id: has 48 bytes; at most 47",
+		carried[:len(carried)-1] + `,"id":"a b"}`:                                 `id: "request-a b-`,
 		carried[:len(carried)-1] + `,"note":"` + strings.Repeat("x", 5000) + `"}`: "at most 4096 are allowed",
 		carried[:len(carried)-1] + `,"unknown":1}`:                                "unknown",
 		`{"target":{"points":["db"]},"fault":{"error":{"name":"no-such-error"}}}`: "is not registered",

@@ -164,7 +164,7 @@ func TestExpiry(t *testing.T) {
 		require.Zero(t, status.Rule.TTL)
 		time.Sleep(10*time.Minute - 1)
 		require.Equal(t, "r", hitBy(db, context.Background(), ""))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.Empty(t, hitBy(db, context.Background(), ""))
 		synctest.Wait()
 		require.Empty(t, inj.Rules(), "and it is cleaned up")
@@ -175,7 +175,7 @@ func TestExpiry(t *testing.T) {
 		put(t, inj, rule("r", unavailable, ttl(0), func(r *fault.Rule) { r.Expires = at }))
 		time.Sleep(time.Hour - 1)
 		require.Equal(t, "r", hitBy(db, context.Background(), ""))
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		require.Empty(t, hitBy(db, context.Background(), ""))
 
 		put(t, inj, rule("r", unavailable, ttl(time.Minute)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/misfit-go/misfit/internal/problem"
@@ -21,8 +22,13 @@ type Source struct {
 	name string
 }
 
-// Source returns the named source.
-func (inj *Injector) Source(name string) *Source { return &Source{inj, name} }
+// Source returns the named source. The name [SourceRequest] is taken.
+func (inj *Injector) Source(name string) *Source {
+	if name == SourceRequest {
+		panic("fault: the source " + strconv.Quote(name) + " is that of rules that requests carry")
+	}
+	return &Source{inj, name}
+}
 
 // Put is [Source.Put] for the source [SourceCode].
 func (inj *Injector) Put(rules ...Rule) error { return inj.Source(SourceCode).Put(rules...) }
@@ -124,7 +130,7 @@ func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, t
 	r = r.clone()
 	r.TTL = 0
 	if r.Expires.IsZero() {
-		r.Expires = now.Add(ttl).Round(0)
+		r.Expires = now.Add(ttl).UTC().Round(0)
 	}
 	return r, ttl, nil
 }
@@ -137,17 +143,15 @@ func (inj *Injector) Delete(id string) bool {
 	}
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if l := inj.rules[id]; l != nil {
+	switch l := inj.find(id); {
+	case l == nil:
+		return false
+	case l.source == SourceRequest:
+		inj.removeCarried(l)
+	default:
 		inj.remove(l)
-		return true
 	}
-	for _, l := range inj.carried {
-		if l.rule.ID == id {
-			inj.removeCarried(l)
-			return true
-		}
-	}
-	return false
+	return true
 }
 
 // Halt ends every rule at once, lets go of every held call and refuses new

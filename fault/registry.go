@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode"
 )
 
 const (
@@ -72,7 +73,7 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 			return p
 		}
 	}
-	p := &Point{inj: inj, kind: key.kind, name: key.name, effects: slices.Clone(kind.Effects)}
+	p := &Point{inj: inj, kind: key.kind, name: key.name, effects: slices.Sorted(slices.Values(kind.Effects))}
 	inj.publishAt(p)
 	if kind.PassesOn {
 		inj.uses.Or(usePassesOn)
@@ -94,7 +95,7 @@ func clean(name string) string {
 		name = name[:maxNameBytes]
 	}
 	return strings.Map(func(r rune) rune {
-		if r == '*' || isControl(r) || r == '\t' {
+		if r == '*' || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r

@@ -15,8 +15,9 @@ import (
 // A Rule is where, who, what, how much and until when. It is plain data, the
 // same in Go, JSON and YAML, and reads back what it prints.
 type Rule struct {
-	// ID names the rule: 1 to 64 letters, digits and "._-". Putting a rule
-	// with the ID of a live one edits that one.
+	// ID names the rule: 1 to 64 letters, digits and "._-", the first of them a
+	// letter or digit, and not beginning with "request-". Putting a rule with
+	// the ID of a live one edits that one.
 	ID string `json:"id,omitempty"`
 
 	// Note is for people: why, who asked, a link. At most 1,024 bytes.
@@ -89,7 +90,7 @@ func ParseRule(data []byte) (Rule, error) {
 	return r, nil
 }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 const (
 	maxPriority  = 1000
@@ -110,8 +111,11 @@ func (r Rule) Validate() error {
 
 func (r Rule) problems(needsScope bool) error {
 	var problems problem.List
-	if !idPattern.MatchString(r.ID) {
-		problems.Addf("id", "%s is not 1 to 64 letters, digits and ._-", quote(r.ID))
+	switch reserved := strings.HasPrefix(r.ID, carriedIDPrefix); {
+	case !idPattern.MatchString(r.ID):
+		problems.Addf("id", "%s is not 1 to 64 letters, digits and ._- beginning with a letter or digit", quote(r.ID))
+	case reserved && needsScope:
+		problems.Addf("id", "%s: names beginning with %q are those of rules that requests carry", quote(r.ID), carriedIDPrefix)
 	}
 	if len(r.Note) > maxNoteBytes {
 		problems.Addf("note", "has %d bytes; at most %d are allowed", len(r.Note), maxNoteBytes)

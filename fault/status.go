@@ -70,9 +70,10 @@ func (inj *Injector) Rules() []RuleStatus {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	carried := slices.SortedFunc(maps.Values(inj.carried), compareOrder)
+	points := inj.sortedPoints()
 	statuses := make([]RuleStatus, 0, len(carried)+len(inj.ordered))
 	for _, l := range slices.Concat(carried, inj.ordered) {
-		statuses = append(statuses, inj.statusOf(l))
+		statuses = append(statuses, inj.statusOf(l, points))
 	}
 	return statuses
 }
@@ -84,18 +85,27 @@ func (inj *Injector) Rule(id string) (RuleStatus, bool) {
 	}
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if l := inj.rules[id]; l != nil {
-		return inj.statusOf(l), true
-	}
-	for _, l := range inj.carried {
-		if l.rule.ID == id {
-			return inj.statusOf(l), true
-		}
+	if l := inj.find(id); l != nil {
+		return inj.statusOf(l, inj.sortedPoints()), true
 	}
 	return RuleStatus{}, false
 }
 
-func (inj *Injector) statusOf(l *liveRule) RuleStatus {
+// find returns the live rule with this ID, whatever its source, or nil. The
+// caller holds mu.
+func (inj *Injector) find(id string) *liveRule {
+	if l := inj.rules[id]; l != nil {
+		return l
+	}
+	for _, l := range inj.carried {
+		if l.rule.ID == id {
+			return l
+		}
+	}
+	return nil
+}
+
+func (inj *Injector) statusOf(l *liveRule, points []*Point) RuleStatus {
 	status := RuleStatus{
 		Rule:   l.rule.clone(),
 		Source: l.source,
@@ -111,7 +121,7 @@ func (inj *Injector) statusOf(l *liveRule) RuleStatus {
 			status.Skips[skipReasons[i]] = n
 		}
 	}
-	for _, p := range inj.sortedPoints() {
+	for _, p := range points {
 		switch l.arming(inj, p) {
 		case armedHere:
 			status.Points = append(status.Points, p.String())

@@ -30,6 +30,14 @@
 // is not told by net/http that the client went away; a black hole on such a
 // request lasts until its rule ends.
 //
+// The way to end a fault must not be under it: serve the control endpoint
+// beside the middleware, or name its path with [Exempt].
+//
+// http.Server.Shutdown waits for held calls as it does for any that are slow.
+// Let go of them first:
+//
+//	server.RegisterOnShutdown(func() { inj.Halt() })
+//
 // # Concurrency and cost
 //
 // Both are safe for concurrent use. While no rule is live, the middleware of a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/scope"
@@ -22,10 +23,12 @@ func (o option) apply(m *middleware) { o(m) }
 
 // Identify tells the middleware who a request is. Fields that f leaves empty
 // keep what the request's headers say; an empty ID with no trace becomes a
-// random one. With this option every request gets an identity, whether or not
-// a rule is live here, so put it on the services where requests enter. Without
-// it a request that arrives without one gets one only while a live rule in
-// this process draws by request.
+// random one.
+//
+// With this option every request gets an identity as soon as the process has
+// any use for it: a live rule, or a Transport that passes it on. Put it on the
+// services where requests enter. Without it a request that arrives without one
+// gets one only while a live rule in this process draws by request.
 //
 // A panic in f is contained: the request then has the identity it came with.
 func Identify(f func(*http.Request) scope.Request) Option {
@@ -44,8 +47,16 @@ func UnsafeRequestRules() Option {
 	return option(func(m *middleware) { m.requestRules = true })
 }
 
+// Exempt keeps the middleware from faulting requests whose path begins with
+// one of the prefixes, for instance those of the control endpoint, which has
+// to stay within reach, and of health checks. By default no path is exempt.
+func Exempt(prefixes ...string) Option {
+	return option(func(m *middleware) { m.exempt = append(m.exempt, prefixes...) })
+}
+
 type middleware struct {
 	inj          *fault.Injector
+	exempt       []string // path prefixes
 	point        *fault.Point
 	identify     func(*http.Request) scope.Request
 	requestRules bool
@@ -90,11 +101,22 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		r = r.WithContext(ctx)
 	}
-	if d := m.point.Decide(r.Context(), operation(r)); d.Hit() {
-		m.faulted(w, r, d)
-		return
+	if m.point.Armed() && !m.isExempt(r.URL.Path) {
+		if d := m.point.Decide(r.Context(), operation(r)); d.Hit() {
+			m.faulted(w, r, d)
+			return
+		}
 	}
 	m.next.ServeHTTP(w, r)
+}
+
+func (m *middleware) isExempt(path string) bool {
+	for _, prefix := range m.exempt {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasIdentity reports whether anything says who the request is.

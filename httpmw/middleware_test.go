@@ -188,6 +188,17 @@ func TestServerBlackHole(t *testing.T) {
 	require.Len(t, reached, 1)
 }
 
+func TestExemptPathsAreNeverFaulted(t *testing.T) {
+	inj := fault.New("product")
+	handler := httpmw.Middleware(inj, httpmw.Exempt("/debug/faults", "/healthz"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	put(t, inj, rule("r", "http.server:*", fail(fault.Unavailable)))
+	for path, want := range map[string]int{"/": 503, "/health": 503, "/debug/faults/v1/halt": 200, "/healthz": 200, "/x/healthz": 503} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("POST", path, nil))
+		require.Equal(t, want, w.Code, path)
+	}
+}
+
 // Unless a fault applies, the handler gets the very ResponseWriter of the
 // server, with everything it can do.
 func TestResponseWriterIsNotWrapped(t *testing.T) {

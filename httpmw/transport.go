@@ -42,7 +42,7 @@ func Transport(inj *fault.Injector, dependency string, base http.RoundTripper) h
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.point != nil && !t.point.Armed() && scope.From(req.Context()) == nil {
+	if t.point != nil && !t.point.Armed() && !scope.Has(req.Context()) {
 		return t.base.RoundTrip(req)
 	}
 	return t.roundTrip(req)
@@ -98,7 +98,7 @@ func (t *transport) CloseIdleConnections() {
 // the request it belongs to. A RoundTripper must not change what it is given.
 func withIdentity(req *http.Request) *http.Request {
 	ctx := req.Context()
-	if scope.From(ctx) == nil {
+	if !scope.Has(ctx) {
 		return req
 	}
 	header := req.Header.Clone()

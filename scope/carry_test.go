@@ -28,6 +28,8 @@ func header(pairs ...string) propagation.HeaderCarrier {
 
 func TestFromWithout(t *testing.T) {
 	require.Nil(t, scope.From(context.Background()))
+	require.False(t, scope.Has(context.Background()))
+	require.True(t, scope.Has(scope.With(context.Background(), scope.Request{})))
 	var none context.Context
 	require.Nil(t, scope.From(none))
 	var r *scope.Request
@@ -124,9 +126,7 @@ func TestInjectLeavesHeadersOfOthers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wire := header("Traceparent", "theirs")
-			for _, line := range test.present {
-				wire["Baggage"] = append(wire["Baggage"], line)
-			}
+			wire["Baggage"] = append(wire["Baggage"], test.present...)
 			require.Equal(t, test.wrote, scope.Inject(ctx, wire))
 			require.ElementsMatch(t, test.want, strings.Split(strings.Join(wire["Baggage"], ","), ","))
 			require.Equal(t, "theirs", wire.Get("traceparent"))

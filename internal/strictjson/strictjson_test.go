@@ -33,7 +33,8 @@ type experiment struct {
 	Bytes    []byte            `json:"bytes"`
 	Keyed    map[int]string    `json:"keyed"`
 	Empty    struct{}          `json:"empty"`
-	hidden   string
+	//lint:ignore U1000 a field that encoding/json does not see either
+	hidden string
 }
 
 type meta struct {
@@ -389,8 +390,9 @@ func TestFields(t *testing.T) {
 		&struct {
 			Text
 			texts
-			left  string
-			Dash  string `json:"-"`
+			left string
+			Dash string `json:"-"`
+			//lint:ignore SA5008 the odd tag is what is tested
 			Comma string `json:"-,"`
 			É     string
 		}{},

@@ -1,0 +1,73 @@
+// Package control lets people and programs see and change the rules of a
+// running service over HTTP.
+//
+// The two things to know are [New], which makes the handler, and the rule in
+// JSON, which is that of [fault.Rule]. A service mounts the handler where it
+// likes:
+//
+//	inj := fault.New("checkout")
+//	mux.Handle("/debug/faults/", http.StripPrefix("/debug/faults", control.New(inj)))
+//
+// and whoever is on the same machine can then say
+//
+//	curl -X PUT localhost:8080/debug/faults/v1/rules/slow-ratings \
+//		-H 'Content-Type: application/json' -d '{
+//		"target": {"points": ["ratings"]},
+//		"scope":  {"percent": 1},
+//		"fault":  {"delay": {"fixed": "250ms"}},
+//		"ttl":    "10m"
+//	}'
+//
+// # Usage
+//
+//	GET    /               the state of everything, as text for a terminal
+//	GET    /v1/status      halted or not, calls held, counters
+//	GET    /v1/points      the injection points and what is armed there
+//	GET    /v1/rules       every live rule, whoever put it
+//	GET    /v1/rules/{id}  one of them
+//	PUT    /v1/rules/{id}  makes a rule, or edits one made here
+//	DELETE /v1/rules/{id}  ends a rule, whoever put it
+//	POST   /v1/halt        ends all rules and refuses new ones
+//	POST   /v1/resume      lets new ones in again
+//
+// A change is answered once it is in force in this process. What is refused is
+// answered with a problem document, RFC 9457, that names every wrong field by
+// its path.
+//
+// A rule made here has a revision, which is also its ETag and never comes
+// twice while the handler lives. PUT and DELETE with If-Match change a rule
+// only if it is still the one that was read; PUT with "If-None-Match: *" only
+// makes new ones.
+//
+// # Concurrency
+//
+// A [Handler] is safe for concurrent use. Changes are made one after the
+// other; reads wait for none of them, and halt does not either. Make one
+// handler for an injector and mount it as often as needed: a second one does
+// not know the first one's revisions.
+//
+// # Safety
+//
+// Until there are roles, everyone who can reach the handler may read, and only
+// callers on the same machine may write: the peer is a loopback address, no
+// header says that a proxy has passed the request on, the Host is localhost or
+// a loopback address, so that a web page cannot get in by rebinding a name,
+// and a browser does not say that another origin sent it. What is read names
+// customers if rules do: mount the handler where strangers do not come.
+//
+// Mount the handler beside the httpmw middleware, not inside, or exempt its
+// path there: a rule that is aimed at the service's own entry would otherwise
+// bar the way to its own end.
+//
+// Bodies are at most 1 MiB. Unknown fields, fields given twice and values out
+// of range are errors.
+//
+// # Not promised
+//
+// A proxy that forwards bare connections (TCP) or adds no header of its own
+// cannot be told from a local caller. Behind one, use [ReadOnly].
+//
+// Rules live in this process alone and end with it. Between the check of
+// If-Match and the change that follows, a rule may still expire or be deleted
+// by the service's own code; an edit then makes it anew.
+package control

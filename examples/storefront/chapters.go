@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/scope"
+)
+
+const (
+	// ratingsPoint is the one place where the rules of the story but the last
+	// strike, and inventoryPoint is the last one's.
+	ratingsPoint   = "product http.client:ratings"
+	inventoryPoint = "product http.client:inventory"
+
+	// healsWithin is what "at once" has to mean on the slowest machine.
+	healsWithin = 5 * time.Second
+)
+
+func (s *story) baseline(ctx context.Context) error {
+	s.out.chapter("Baseline: no rule is live")
+	pages, hits, err := s.traffic(ctx, s.visits())
+	if err != nil {
+		return err
+	}
+	s.out.table(group{"everybody", pages})
+	s.out.check(claimf(allComplete(pages), "all %d pages are complete", len(pages)))
+	s.out.check(claimf(noneHit(hits), "no call was hit"))
+	return nil
+}
+
+// oneRequest sends a rule along with a single request, in the midst of all the
+// others.
+func (s *story) oneRequest(ctx context.Context) error {
+	s.out.chapter("One request: it carries the rule in a header")
+	rule := fault.Rule{
+		Target: fault.Target{Points: []string{"ratings"}},
+		Fault:  fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}},
+	}
+	special := visit{customer: s.customers[7], product: 7, header: body(rule), waits: true}
+	s.out.request("GET", "edge/products/7", "X-Customer: "+special.customer, "Fault-Rule: "+special.header)
+
+	visits := s.visits()
+	visits = slices.Insert(visits, len(visits)/2, special)
+	pages, hits, err := s.traffic(ctx, visits)
+	if err != nil {
+		return err
+	}
+	inside, outside := split(pages, func(p page) bool { return p.header != "" })
+	s.out.table(group{"that request", inside}, group{"all others", outside})
+	s.out.where(hits)
+	s.out.check(claimf(allDegraded(inside), "the request with the header got its page, without ratings"))
+	s.out.check(claimf(hitWhere(hits, ratingsAttempts, ratingsPoint),
+		"it was hit behind the edge, at %s: both attempts", ratingsPoint))
+	s.out.check(claimf(sameCustomers(customersHit(hits), []string{special.customer}), "nobody but %s was hit", special.customer))
+	s.out.check(claimf(allComplete(outside), "all %d other pages are complete, those of %s too", len(outside), special.customer))
+	return nil
+}
+
+func (s *story) oneCustomer(ctx context.Context) error {
+	s.out.chapter("One customer: ratings never answers")
+	customer := s.customers[42]
+	rule := fault.Rule{
+		ID:     "ratings-silent",
+		Target: fault.Target{Points: []string{"ratings"}},
+		Scope:  scope.Customers(customer),
+		Fault:  fault.Fault{BlackHole: true},
+		TTL:    5 * time.Minute,
+	}
+	if err := s.put(ctx, rule); err != nil {
+		return err
+	}
+	pages, hits, err := s.traffic(ctx, s.visits(customer))
+	if err != nil {
+		return err
+	}
+	if err := s.remove(ctx, rule.ID); err != nil {
+		return err
+	}
+	inside, outside := split(pages, func(p page) bool { return p.customer == customer })
+	s.out.table(group{customer, inside}, group{"everybody else", outside})
+	s.out.where(hits)
+	s.out.check(claimf(sameCustomers(customersHit(hits), []string{customer}), "nobody but %s was hit", customer))
+	s.checkPages(hits, inside, outside)
+	return nil
+}
+
+// widenTo edits one and the same rule, whose percentage grows.
+func (s *story) widenTo(percent float64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s.out.chapter(fmt.Sprintf("%v %% of customers: ratings is slower than its timeout", percent))
+		rule := fault.Rule{
+			ID:     "ratings-late",
+			Target: fault.Target{Points: []string{"ratings"}},
+			Scope:  scope.Percent(percent, scope.PerCustomer),
+			Fault:  fault.Fault{Delay: &fault.Delay{Fixed: 30 * time.Second}},
+			TTL:    5 * time.Minute,
+		}
+		if err := s.put(ctx, rule); err != nil {
+			return err
+		}
+		predicted := picked(rule.ID, percent, s.customers)
+		pages, hits, err := s.traffic(ctx, s.visits(predicted...))
+		if err != nil {
+			return err
+		}
+		live, err := s.operator.rule(ctx, rule.ID)
+		if err != nil {
+			return err
+		}
+		inside, outside := split(pages, func(p page) bool { return slices.Contains(predicted, p.customer) })
+		s.out.table(group{fmt.Sprintf("in the %v %%", percent), inside}, group{"everybody else", outside})
+		s.out.where(hits)
+		s.out.check(claimf(sameCustomers(customersHit(hits), predicted),
+			"hit were exactly the %d for whom Bucket(%q, customer) < Threshold(%v)", len(predicted), rule.ID, percent))
+		s.checkPages(hits, inside, outside)
+		s.checkWidening(hits, live.Hits)
+		return nil
+	}
+}
+
+// takenBack makes a dependency fall silent that no page can do without, so
+// that users really wait, and takes the rule away from under them.
+func (s *story) takenBack(ctx context.Context) error {
+	s.out.chapter("Taken back while calls are held: inventory never answers anybody")
+	if err := s.remove(ctx, "ratings-late"); err != nil {
+		return err
+	}
+	rule := fault.Rule{
+		ID:     "inventory-silent",
+		Target: fault.Target{Points: []string{"inventory"}},
+		Scope:  scope.Everyone(),
+		Fault:  fault.Fault{BlackHole: true},
+		TTL:    time.Minute,
+	}
+	if err := s.put(ctx, rule); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	waiting := s.customers[:s.plan.held]
+	var pages []page
+	answered := make(chan error, 1)
+	go func() {
+		var err error
+		pages, err = s.users.browse(ctx, visitsOf(waiting, 1, waiting), s.plan.perSecond)
+		answered <- err
+	}()
+	held, err := s.awaitHeld(ctx, rule.ID)
+	if err != nil {
+		return err
+	}
+	s.out.say("%d calls are held, and %d users wait for their pages …", held, s.plan.held)
+	if err := pause(ctx, s.plan.heldFor); err != nil {
+		return err
+	}
+	early := s.users.done.Load()
+	if err := s.remove(ctx, rule.ID); err != nil {
+		return err
+	}
+	removed := time.Now()
+	if err := <-answered; err != nil {
+		return err
+	}
+	var last time.Duration // from the answer to DELETE to the last page
+	for _, p := range pages {
+		last = max(last, p.done.Sub(removed))
+	}
+	hits := s.shop.hits.take()
+	s.out.table(group{"everybody", pages})
+	s.out.where(hits)
+	s.out.check(claimf(counts(held, int64(s.plan.held)), "all %d calls were held at once, as the endpoint counts them", s.plan.held))
+	s.out.check(claimf(counts(early, 0), "no page was answered before the rule was taken back"))
+	s.out.check(claimf(hitWhere(hits, s.plan.held, inventoryPoint), "only %s was hit", inventoryPoint))
+	s.out.check(claimf(allComplete(pages), "then every page came, complete: a held call goes on, it does not fail"))
+	s.out.check(claimf(within(last, healsWithin), "the last one came %v after DELETE had answered", short(last)))
+	return nil
+}
+
+// awaitHeld waits until the rule holds a call of every user, or long enough,
+// and returns how many it holds.
+func (s *story) awaitHeld(ctx context.Context, id string) (held int64, err error) {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		live, err := s.operator.rule(ctx, id)
+		if err != nil || live.Held == int64(s.plan.held) || time.Now().After(deadline) {
+			return live.Held, err
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return live.Held, err
+		}
+	}
+}
+
+func (s *story) afterwards(ctx context.Context) error {
+	s.out.chapter("Afterwards: the same as the baseline")
+	pages, hits, err := s.traffic(ctx, s.visits())
+	if err != nil {
+		return err
+	}
+	rules, err := s.operator.rules(ctx)
+	if err != nil {
+		return err
+	}
+	// The rule that a request carried is listed for a minute, in case that
+	// request is still on its way.
+	put := slices.DeleteFunc(rules, func(l liveRule) bool { return l.Source == fault.SourceRequest })
+	s.out.table(group{"everybody", pages})
+	s.out.check(claimf(allComplete(pages), "all %d pages are complete", len(pages)))
+	s.out.check(claimf(noneHit(hits), "no call was hit"))
+	s.out.check(claimf(counts(len(put), 0), "no rule is left behind"))
+	return nil
+}

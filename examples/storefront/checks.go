@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/misfit-go/misfit/scope"
+)
+
+// A claim is something the story says, and whether it turned out to hold.
+type claim struct {
+	text string
+	why  string // it does not hold; empty if it does
+}
+
+func (c claim) holds() bool { return c.why == "" }
+
+// claimf makes a claim of why, which the checks below return, and a text.
+func claimf(why, format string, args ...any) claim {
+	return claim{fmt.Sprintf(format, args...), why}
+}
+
+// allComplete says that every page came, with everything on it.
+func allComplete(pages []page) string {
+	for _, p := range pages {
+		switch {
+		case p.err != nil:
+			return fmt.Sprintf("%s got no page: %v", p.customer, p.err)
+		case p.degraded:
+			return fmt.Sprintf("%s got a page without ratings", p.customer)
+		}
+	}
+	return ""
+}
+
+// allDegraded says that every page came, but without ratings.
+func allDegraded(pages []page) string {
+	for _, p := range pages {
+		switch {
+		case p.err != nil:
+			return fmt.Sprintf("%s got no page: %v", p.customer, p.err)
+		case !p.degraded:
+			return fmt.Sprintf("%s got a complete page", p.customer)
+		}
+	}
+	if len(pages) == 0 {
+		return "there was no such page"
+	}
+	return ""
+}
+
+// noneHit says that the library touched nothing.
+func noneHit(hits []hit) string {
+	if len(hits) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d calls were hit, the first at %s for %s", len(hits), hits[0].where(), hits[0].customer)
+}
+
+// hitWhere says that calls were hit so many times, all in one place.
+func hitWhere(hits []hit, calls int, where string) string {
+	for _, h := range hits {
+		if h.where() != where {
+			return fmt.Sprintf("%s was hit at %s", h.customer, h.where())
+		}
+	}
+	if len(hits) != calls {
+		return fmt.Sprintf("%d calls were hit", len(hits))
+	}
+	return ""
+}
+
+// sameCustomers says that those who were hit are those who should be.
+func sameCustomers(got, want []string) string {
+	if slices.Equal(got, want) {
+		return ""
+	}
+	for _, who := range got {
+		if !slices.Contains(want, who) {
+			return who + " was hit and should not have been"
+		}
+	}
+	for _, who := range want {
+		if !slices.Contains(got, who) {
+			return who + " should have been hit and was not"
+		}
+	}
+	return "the lists differ"
+}
+
+// contains says that all of some are among more.
+func contains(more, some []string) string {
+	for _, who := range some {
+		if !slices.Contains(more, who) {
+			return who + " is not among them any more"
+		}
+	}
+	return ""
+}
+
+// grewBy says that a counter went from before to after in so many steps.
+func grewBy(before, after uint64, steps int) string {
+	if after == before+uint64(steps) {
+		return ""
+	}
+	return fmt.Sprintf("it went from %d to %d", before, after)
+}
+
+// counts says that there are as many as there should be.
+func counts[N int | int64](got, want N) string {
+	if got == want {
+		return ""
+	}
+	return fmt.Sprintf("it is %d, not %d", got, want)
+}
+
+// within says that a time is not longer than a bound.
+func within(d, bound time.Duration) string {
+	if d <= bound {
+		return ""
+	}
+	return fmt.Sprintf("it took %v, more than %v", d.Round(time.Millisecond), bound)
+}
+
+// picked returns the customers that a percentage picks under a salt. It asks
+// no service: the verdict is a pure function, the same everywhere.
+func picked(salt string, percent float64, customers []string) []string {
+	var in []string
+	for _, customer := range customers {
+		if scope.Bucket(salt, customer) < scope.Threshold(percent) {
+			in = append(in, customer)
+		}
+	}
+	return in
+}
+
+// some lists a few names and says how many more there are.
+func some(names []string) string {
+	const few = 5
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestChecks shows that every check can fail: a story that cannot go wrong
+// proves nothing.
+func TestChecks(t *testing.T) {
+	complete := page{customer: "a"}
+	degraded := page{customer: "b", degraded: true}
+	failed := page{customer: "c", err: errors.New("502")}
+	here, elsewhere := hit{"product", "http.client:ratings", "r", "a"}, hit{"edge", "http.client:product", "r", "b"}
+
+	for _, c := range []struct{ name, got, want string }{
+		{"complete", allComplete([]page{complete}), ""},
+		{"not complete: degraded", allComplete([]page{complete, degraded}), "b got a page without ratings"},
+		{"not complete: failed", allComplete([]page{complete, failed}), "c got no page: 502"},
+		{"degraded", allDegraded([]page{degraded}), ""},
+		{"not degraded: complete", allDegraded([]page{degraded, complete}), "a got a complete page"},
+		{"not degraded: failed", allDegraded([]page{degraded, failed}), "c got no page: 502"},
+		{"nothing to degrade", allDegraded(nil), "there was no such page"},
+		{"none hit", noneHit(nil), ""},
+		{"some hit", noneHit([]hit{here}), "1 calls were hit, the first at product http.client:ratings for a"},
+		{"hit here", hitWhere([]hit{here, here}, 2, ratingsPoint), ""},
+		{"hit elsewhere", hitWhere([]hit{here, elsewhere}, 2, ratingsPoint), "b was hit at edge http.client:product"},
+		{"hit too often", hitWhere([]hit{here, here}, 1, ratingsPoint), "2 calls were hit"},
+		{"same customers", sameCustomers([]string{"a", "b"}, []string{"a", "b"}), ""},
+		{"one too many", sameCustomers([]string{"a", "b"}, []string{"a"}), "b was hit and should not have been"},
+		{"one too few", sameCustomers([]string{"a"}, []string{"a", "b"}), "b should have been hit and was not"},
+		{"contains", contains([]string{"a", "b"}, []string{"b"}), ""},
+		{"lost one", contains([]string{"a"}, []string{"b"}), "b is not among them any more"},
+		{"grew", grewBy(1, 3, 2), ""},
+		{"grew otherwise", grewBy(1, 4, 2), "it went from 1 to 4"},
+		{"counts", counts(2, 2), ""},
+		{"counts otherwise", counts(1, 2), "it is 1, not 2"},
+		{"in time", within(time.Second, time.Second), ""},
+		{"late", within(2*time.Second, time.Second), "it took 2s, more than 1s"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+// TestReportFails shows that one claim that does not hold fails the story.
+func TestReportFails(t *testing.T) {
+	var out strings.Builder
+	r := newReport(&out, false)
+	r.chapter("A step")
+	r.check(claimf("", "the sky is blue"))
+	r.check(claimf("it is green", "the grass is red"))
+	if err := r.ending(); !errors.Is(err, errClaims) {
+		t.Errorf("ending: %v", err)
+	}
+	for _, want := range []string{"✓ the sky is blue\n", "✗ the grass is red\n     no: it is green\n", "1 of 2 claims do not hold"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+	fine := newReport(io.Discard, false)
+	fine.check(claimf("", "the sky is blue"))
+	if err := fine.ending(); err != nil {
+		t.Errorf("ending: %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/httpmw"
+	"github.com/misfit-go/misfit/scope"
+)
+
+// edgeTimeout is how long a user waits before the edge gives up.
+const edgeTimeout = 20 * time.Second
+
+// customerOf tells the middleware whose request this is. A real shop takes the
+// customer from the session that it has authenticated, not from a header.
+//
+// From here on the identity travels by itself: in the context, and in W3C
+// baggage to the services behind.
+func customerOf(r *http.Request) scope.Request {
+	return scope.Request{Customer: r.Header.Get("X-Customer")}
+}
+
+// edge is where the users' requests come in.
+type edge struct {
+	product string
+	client  *http.Client
+}
+
+func newEdge(inj *fault.Injector, productURL string) http.Handler {
+	e := &edge{
+		product: productURL,
+		client:  &http.Client{Transport: httpmw.Transport(inj, "product", newTransport())},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /products/{id}", e.page)
+	return mux
+}
+
+func (e *edge) page(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.product+"/products/"+r.PathValue("id"), nil)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	resp, err := e.client.Do(req)
+	if err != nil {
+		http.Error(w, "the shop is out of order", http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+	w.WriteHeader(resp.StatusCode)
+	io.Copy(w, resp.Body) // what fails here, the user sees as a page cut short
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+)
+
+// A page is what one request of a user came to, seen from outside. The shop
+// knows nothing of it, so it is evidence independent of the library.
+type page struct {
+	customer string
+	header   string // the per-request rule it was sent with, if any
+	degraded bool   // without ratings
+	err      error  // not a page at all
+	took     time.Duration
+	done     time.Time
+}
+
+// A hit is what the library says about one call that it faulted.
+type hit struct {
+	service, point, rule, customer string
+}
+
+func (h hit) where() string { return h.service + " " + h.point }
+
+// A hitLog observes the injectors of the shop.
+type hitLog struct {
+	mu   sync.Mutex
+	hits []hit
+}
+
+// Observe implements [fault.Observer]. It is called on the way of the request,
+// so it is quick.
+func (l *hitLog) Observe(e fault.Event) {
+	if e.Kind != fault.Hit {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hits = append(l.hits, hit{e.Service, e.Point, e.Rule, e.Customer})
+}
+
+// take returns the hits since it was last called.
+func (l *hitLog) take() []hit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := l.hits
+	l.hits = nil
+	return taken
+}
+
+// customersHit returns whom the hits were for, sorted.
+func customersHit(hits []hit) []string {
+	set := make(map[string]bool)
+	for _, h := range hits {
+		set[h.customer] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// customersOf returns who asked for the pages, sorted.
+func customersOf(pages []page) []string {
+	set := make(map[string]bool)
+	for _, p := range pages {
+		set[p.customer] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// split divides the pages into those that in selects and the others.
+func split(pages []page, in func(page) bool) (inside, outside []page) {
+	for _, p := range pages {
+		if in(p) {
+			inside = append(inside, p)
+		} else {
+			outside = append(outside, p)
+		}
+	}
+	return inside, outside
+}
+
+// percentile returns the time that q of the pages, from 0 to 1, did not exceed.
+func percentile(pages []page, q float64) time.Duration {
+	if len(pages) == 0 {
+		return 0
+	}
+	took := make([]time.Duration, len(pages))
+	for i, p := range pages {
+		took[i] = p.took
+	}
+	slices.Sort(took)
+	return took[min(int(q*float64(len(took))), len(took)-1)]
+}

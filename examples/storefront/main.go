@@ -1,0 +1,58 @@
+// Storefront is a small shop of four HTTP services in one process, and the
+// story of a fault that is let loose on it bit by bit and taken back.
+//
+//	users ──► edge ──► product ──► inventory   must answer
+//	                          └──► ratings     may fail: the page does without
+//
+// Run it from the root of the repository:
+//
+//	go run ./examples/storefront            # the story, about half a minute
+//	go run ./examples/storefront -serve     # the shop alone, to try by hand
+//
+// The story sends real traffic from a few hundred customers and drives the
+// product service's control endpoint over HTTP, as an operator would. After
+// each step it holds what the library says against what the users saw, and it
+// exits with a status other than zero if one of its claims does not hold.
+//
+// To learn the library, read edge.go (who is this request?), product.go (two
+// injection points, with timeout, retry and fallback outside them), service.go
+// (one injector and one control endpoint for each service) and chapters.go
+// (rules put, widened and taken back over HTTP). No handler knows of faults.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	serve := flag.Bool("serve", false, "keep the shop open and print commands to try by hand")
+	port := flag.Int("port", 7070, "with -serve: the first of four ports, for edge, product, ratings and inventory; 0 takes any")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+
+	var err error
+	if *serve {
+		err = serveByHand(ctx, os.Stdout, *port)
+	} else {
+		err = tell(ctx, defaultPlan(), newReport(os.Stdout, isTerminal(os.Stdout)))
+	}
+	switch {
+	case errors.Is(err, errClaims):
+		os.Exit(1) // the report has said which
+	case ctx.Err() != nil && !*serve:
+		fmt.Fprintln(os.Stderr, "\nstorefront: interrupted")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "storefront:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/fallback"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/failsafe-go/failsafe-go/timeout"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/httpmw"
+)
+
+const (
+	ratingsAttempts = 2
+	retryPause      = 20 * time.Millisecond
+)
+
+// A productPage is what a user gets to see.
+type productPage struct {
+	Product  string  `json:"product"`
+	Stock    *stock  `json:"stock"`
+	Ratings  *rating `json:"ratings,omitempty"`
+	Degraded bool    `json:"degraded,omitempty"` // without ratings
+}
+
+// product puts the page together from what the services behind it know.
+type product struct {
+	ratingsURL, inventoryURL       string
+	ratingsClient, inventoryClient *http.Client
+
+	// ratingsPolicy is around every call to ratings. There is no circuit
+	// breaker on purpose: one that is shared by all customers lets a fault
+	// meant for some of them, once they are many, degrade everybody's page.
+	// The fault's scope says who is hit, not what the service makes of it.
+	// That is well worth an experiment, but not this one.
+	ratingsPolicy failsafe.Executor[*rating]
+}
+
+// newProduct makes the two injection points of the service, http.client:ratings
+// and http.client:inventory. They are innermost, right around the transport, so
+// that the timeout, the retry and the fallback see an injected fault as they
+// would see a real one.
+func newProduct(inj *fault.Injector, ratingsURL, inventoryURL string, ratingsTimeout time.Duration) http.Handler {
+	p := &product{
+		ratingsURL:      ratingsURL,
+		ratingsClient:   &http.Client{Transport: httpmw.Transport(inj, "ratings", newTransport())},
+		inventoryURL:    inventoryURL,
+		inventoryClient: &http.Client{Transport: httpmw.Transport(inj, "inventory", newTransport())},
+		ratingsPolicy: failsafe.With[*rating](
+			fallback.NewWithResult[*rating](nil),
+			retrypolicy.NewBuilder[*rating]().WithMaxAttempts(ratingsAttempts).WithDelay(retryPause).Build(),
+			timeout.New[*rating](ratingsTimeout), // of each attempt
+		),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /products/{id}", p.page)
+	return mux
+}
+
+func (p *product) page(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	inStock, err := get[stock](r.Context(), p.inventoryClient, p.inventoryURL+"/stock/"+id)
+	if err != nil { // nothing to sell without it
+		http.Error(w, "inventory: "+err.Error(), http.StatusBadGateway)
+		return
+	}
+	rated, err := p.ratingsPolicy.WithContext(r.Context()).GetWithExecution(
+		func(attempt failsafe.Execution[*rating]) (*rating, error) {
+			return get[rating](attempt.Context(), p.ratingsClient, p.ratingsURL+"/ratings/"+id)
+		})
+	if err != nil {
+		http.Error(w, "ratings: "+err.Error(), http.StatusBadGateway)
+		return
+	}
+	writeJSON(w, productPage{Product: id, Stock: inStock, Ratings: rated, Degraded: rated == nil})
+}
+
+// get asks another service for one thing.
+func get[T any](ctx context.Context, client *http.Client, url string) (*T, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s", resp.Status)
+	}
+	thing := new(T)
+	if err := json.NewDecoder(resp.Body).Decode(thing); err != nil {
+		return nil, err
+	}
+	return thing, nil
+}

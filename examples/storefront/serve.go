@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// byHand is how patient the shop is with people who type.
+const byHand = 2 * time.Second
+
+// serveByHand opens the shop, says what there is to try, and keeps it open
+// until ctx ends.
+func serveByHand(ctx context.Context, out io.Writer, port int) error {
+	shop, err := openShop(port, byHand)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The shop is open, until Ctrl-C. Ratings has %v and %d attempts, inventory as long as\n"+
+		"the edge waits: %v. Every service has a control endpoint at %s/, and\n"+
+		"that of product is the one to try:\n", byHand, ratingsAttempts, edgeTimeout, controlPath)
+	for _, c := range commands(shop) {
+		fmt.Fprintf(out, "\n# %s\n%s\n", c.about, c)
+	}
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nClosing: held calls are let go of first.")
+	return shop.close()
+}
+
+// A command is a request for people to send with curl.
+type command struct {
+	about  string
+	method string
+	url    string
+	header []string
+	body   string
+}
+
+func (c command) String() string {
+	words := []string{"curl -sS"}
+	if c.method != "GET" {
+		words = append(words, "-X "+c.method)
+	}
+	words = append(words, c.url)
+	for _, h := range c.header {
+		words = append(words, "-H '"+h+"'")
+	}
+	if c.body != "" {
+		words = append(words, "\\\n    -d '"+c.body+"'")
+	}
+	return strings.Join(words, " ")
+}
+
+// commands tell a story of their own, in this order.
+func commands(s *shop) []command {
+	const (
+		oneCustomer = `{"target":{"points":["ratings"]},"scope":{"customers":["c-042"]},"fault":{"blackHole":true},"ttl":"5m"}`
+		aQuarter    = `{"target":{"points":["ratings"]},"scope":{"percent":25,"unit":"customer"},"fault":{"error":{"class":"refused"}},"ttl":"5m"}`
+		inventory   = `{"target":{"points":["inventory"]},"scope":{"percent":100},"fault":{"blackHole":true},"ttl":"1m"}`
+		oneRequest  = `{"target":{"points":["ratings"]},"fault":{"error":{"class":"unavailable"}}}`
+	)
+	page := s.edge.url + "/products/7"
+	faults := s.product.url + controlPath
+	json := "Content-Type: application/json"
+	c042, c007 := "X-Customer: c-042", "X-Customer: c-007"
+	among := picked("demo", 25, customerNames(400))[0]
+	return []command{
+		{"A page, as customer c-042 sees it", "GET", page, []string{c042}, ""},
+		{"Where the product service can be made to fail", "GET", faults + "/v1/points", nil, ""},
+		{"Ratings never answers c-042", "PUT", faults + "/v1/rules/demo", []string{json}, oneCustomer},
+		{"That page now: it takes both timeouts, and has no ratings", "GET", page, []string{c042}, ""},
+		{"Another customer's page: untouched", "GET", page, []string{c007}, ""},
+		{"What is live, how often it hit, how long it has left", "GET", faults + "/v1/rules", nil, ""},
+		{"The same for people", "GET", faults + "/", nil, ""},
+		{"The same rule, for 25 % of customers, and another fault", "PUT", faults + "/v1/rules/demo", []string{json}, aQuarter},
+		{"A page of " + among + ", who is among them", "GET", page, []string{"X-Customer: " + among}, ""},
+		{"Take it back", "DELETE", faults + "/v1/rules/demo", nil, ""},
+		{"A fault for this one request, in a header", "GET", page, []string{c007, "Fault-Rule: " + oneRequest}, ""},
+		{"Inventory never answers anybody: open a page now, and it hangs …", "PUT", faults + "/v1/rules/silent", []string{json}, inventory},
+		{"… until this, from another terminal, ends every rule of the service and refuses new ones", "POST", faults + "/v1/halt", nil, ""},
+		{"Let new ones in again", "POST", faults + "/v1/resume", nil, ""},
+	}
+}

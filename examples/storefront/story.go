@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+)
+
+// A plan says how much traffic there is and how patient the shop.
+type plan struct {
+	customers      int
+	visitsEach     int // in every chapter
+	perSecond      int
+	ratingsTimeout time.Duration // of one attempt
+	held           int           // calls in the last chapter but one
+	heldFor        time.Duration
+}
+
+func defaultPlan() plan {
+	return plan{
+		customers:      400,
+		visitsEach:     2,
+		perSecond:      300,
+		ratingsTimeout: 800 * time.Millisecond,
+		held:           60,
+		heldFor:        time.Second,
+	}
+}
+
+// A story is told from outside the shop: users open pages at the edge, an
+// operator drives the control endpoint of the product service.
+type story struct {
+	plan      plan
+	shop      *shop
+	users     *users
+	operator  *operator
+	customers []string
+	out       *report
+
+	widened []string // whom the rule that is widened has hit so far
+	counted uint64   // what that rule's own counter said last
+}
+
+// tell opens a shop, tells the story and closes the shop. It returns errClaims
+// if something did not turn out as claimed.
+func tell(ctx context.Context, plan plan, out *report) error {
+	shop, err := openShop(0, plan.ratingsTimeout)
+	if err != nil {
+		return err
+	}
+	s := &story{
+		plan:      plan,
+		shop:      shop,
+		users:     newUsers(shop.edge.url),
+		operator:  newOperator(shop.product),
+		customers: customerNames(plan.customers),
+		out:       out,
+	}
+	out.opening(shop, plan)
+	for _, chapter := range []func(context.Context) error{
+		s.baseline,
+		s.oneRequest,
+		s.oneCustomer,
+		s.widenTo(1),
+		s.widenTo(25),
+		s.widenTo(100),
+		s.takenBack,
+		s.afterwards,
+	} {
+		if err := chapter(ctx); err != nil {
+			return errors.Join(err, shop.close())
+		}
+	}
+	return errors.Join(out.ending(), shop.close())
+}
+
+// checkPages holds what the users saw against what the library hit. Inside are
+// the pages of those whom the rule is for.
+func (s *story) checkPages(hits []hit, inside, outside []page) {
+	s.out.check(claimf(hitWhere(hits, ratingsAttempts*len(inside), ratingsPoint),
+		"nothing but %s was hit: both attempts of each of the %d pages", ratingsPoint, len(inside)))
+	s.out.check(claimf(allDegraded(inside), "the %d pages all came, without ratings", len(inside)))
+	if len(outside) > 0 {
+		s.out.check(claimf(allComplete(outside), "nobody else was touched: all other %d pages are complete", len(outside)))
+	}
+}
+
+// checkWidening holds a step of the rule that is widened against the step
+// before.
+func (s *story) checkWidening(hits []hit, counter uint64) {
+	now := customersHit(hits)
+	if len(s.widened) > 0 {
+		s.out.check(claimf(contains(now, s.widened), "the %d hit before are among them", len(s.widened)))
+	}
+	s.out.check(claimf(grewBy(s.counted, counter, len(hits)), "the rule's own counter went from %d to %d, by the %d calls hit", s.counted, counter, len(hits)))
+	s.widened, s.counted = now, counter
+}
+
+// visits lets every customer come. Those who are hit by a rule may have to wait.
+func (s *story) visits(hit ...string) []visit {
+	return visitsOf(s.customers, s.plan.visitsEach, hit)
+}
+
+// traffic lets the users make their visits and returns what they saw and what
+// the library says it did.
+func (s *story) traffic(ctx context.Context, visits []visit) ([]page, []hit, error) {
+	stop := s.out.progress(func() string {
+		return fmt.Sprintf("%d of %d pages …", s.users.done.Load(), len(visits))
+	})
+	defer stop()
+	pages, err := s.users.browse(ctx, visits, s.plan.perSecond)
+	return pages, s.shop.hits.take(), err
+}
+
+func (s *story) put(ctx context.Context, rule fault.Rule) error {
+	s.out.request("PUT", "product"+controlPath+"/v1/rules/"+rule.ID, body(rule))
+	return s.operator.put(ctx, rule)
+}
+
+func (s *story) remove(ctx context.Context, id string) error {
+	s.out.request("DELETE", "product"+controlPath+"/v1/rules/"+id)
+	return s.operator.remove(ctx, id)
+}
