@@ -139,7 +139,7 @@ func (inj *Injector) removeCarried(l *liveRule) {
 func findCarried(ctx context.Context, c *call) *liveRule {
 	l, _ := ctx.Value(carriedKey{}).(*liveRule)
 	l = l.current()
-	if l == nil || l.arming(c.point.inj, c.point) != armedHere || !l.selects(ctx, c) {
+	if l == nil || l.arming(c.point.inj, c.point) != armedHere || !l.selects(c) {
 		return nil
 	}
 	return l

@@ -39,16 +39,16 @@ type firing struct {
 
 // fires reports whether the rule, whose scope includes the call, still has
 // time and attempts for it.
-func (l *liveRule) fires(ctx context.Context, c *call, drawn uint64) bool {
+func (l *liveRule) fires(c *call, drawn uint64) bool {
 	now := time.Now()
 	if l.expired(now) {
-		l.skip(ctx, c, SkipExpired)
+		l.skip(c, SkipExpired)
 		return false
 	}
 	if most := l.rule.Scope.Attempts; most > 0 && c.request != nil {
 		first, known := l.state.attempts.take(c.request.ID, most, now)
 		if !known {
-			l.skip(ctx, c, SkipAttempts)
+			l.skip(c, SkipAttempts)
 		}
 		if !first {
 			return false
@@ -60,18 +60,18 @@ func (l *liveRule) fires(ctx context.Context, c *call, drawn uint64) bool {
 }
 
 // admit takes the call into the limits, or counts it as skipped.
-func (l *liveRule) admit(ctx context.Context, c *call) bool {
+func (l *liveRule) admit(c *call) bool {
 	inj := c.point.inj
 	if l.waits && inj.held.Add(1) > int64(inj.guardrails.MaxHeld) {
 		inj.held.Add(-1)
-		l.skip(ctx, c, SkipHeld)
+		l.skip(c, SkipHeld)
 		return false
 	}
 	if reason, ok := l.state.limiter.acquire(l.rule.Limits); !ok {
 		if l.waits {
 			inj.held.Add(-1)
 		}
-		l.skip(ctx, c, reason)
+		l.skip(c, reason)
 		return false
 	}
 	c.number = l.state.hits.Add(1)

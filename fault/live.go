@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,7 +23,6 @@ type liveRule struct {
 	named      error // of Fault.Error.Name
 	effects    []Effect
 	waits      bool // may hold a call
-	limited    bool
 
 	state    *ruleState
 	deadline time.Time     // has a monotonic reading, so a clock that jumps back prolongs nothing
@@ -54,7 +52,6 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 		salt:     r.ID,
 		effects:  r.Fault.Effects(),
 		waits:    r.Fault.Delay != nil || r.Fault.BlackHole,
-		limited:  r.Limits != Limits{},
 		state:    state,
 		deadline: deadline,
 		ended:    make(chan struct{}),
@@ -149,7 +146,7 @@ func (l *liveRule) expired(now time.Time) bool {
 	return !now.Before(l.deadline) || !now.Round(0).Before(l.rule.Expires)
 }
 
-func (l *liveRule) skip(ctx context.Context, c *call, reason SkipReason) {
+func (l *liveRule) skip(c *call, reason SkipReason) {
 	l.state.skips[slices.Index(skipReasons[:], reason)].Add(1)
 	inj := c.point.inj
 	if len(inj.observers) > 0 {

@@ -113,9 +113,9 @@ func (p *Point) decide(ctx context.Context, op Operation) Decision {
 		l = findCarried(ctx, &c)
 	}
 	if l == nil {
-		l = s.find(ctx, &c)
+		l = s.find(&c)
 	}
-	if l == nil || !l.admit(ctx, &c) {
+	if l == nil || !l.admit(&c) {
 		return Decision{}
 	}
 	return newDecision(l, c)

@@ -36,7 +36,12 @@ func (inj *Injector) Put(rules ...Rule) error { return inj.Source(SourceCode).Pu
 // Put adds rules, or edits those that are live under the same ID, keeping
 // their counters. It takes all of them or none, and returns once they are in
 // force. The error names everything that is wrong, each with its path.
-func (s *Source) Put(rules ...Rule) error {
+func (s *Source) Put(rules ...Rule) error { return s.Change(rules, nil) }
+
+// Change puts rules, as Put does, and ends those of this source whose IDs are
+// in remove, in one step: at each point both show at once. An ID that is not
+// live is passed over; one that is also put is an edit.
+func (s *Source) Change(rules []Rule, remove []string) error {
 	inj := s.inj
 	if inj.Disabled() {
 		return ErrDisabled
@@ -68,6 +73,12 @@ func (s *Source) Put(rules ...Rule) error {
 		l.cleanup = time.AfterFunc(ttls[i], func() { inj.expire(l) })
 		inj.rules[r.ID] = l
 		changed = append(changed, l)
+	}
+	for _, id := range remove {
+		if l := inj.rules[id]; l != nil && l.source == s.name && !slices.Contains(changed, l) {
+			delete(inj.rules, id)
+			changed = append(changed, l)
+		}
 	}
 	inj.publish(changed)
 	for _, l := range changed {

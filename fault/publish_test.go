@@ -62,6 +62,28 @@ func TestSourcesOwnTheirRules(t *testing.T) {
 	require.True(t, inj.Delete("theirs"), "anyone may take back")
 }
 
+func TestChangeIsOneStep(t *testing.T) {
+	inj := fault.New("svc")
+	file := inj.Source("file")
+	put(t, inj, rule("of-code", unavailable))
+	require.NoError(t, file.Put(rule("a", unavailable), rule("b", unavailable), rule("c", unavailable)))
+	ids := func() []string {
+		var list []string
+		for _, status := range inj.Rules() {
+			list = append(list, status.Rule.ID)
+		}
+		return list
+	}
+	require.Error(t, file.Change([]fault.Rule{rule("d", fault.Fault{})}, []string{"a"}))
+	require.Equal(t, []string{"a", "b", "c", "of-code"}, ids(), "a bad rule changes nothing")
+	require.NoError(t, file.Change([]fault.Rule{rule("b", blackHole), rule("d", unavailable)}, []string{"a", "b", "of-code", "no-such"}))
+	require.Equal(t, []string{"b", "c", "d", "of-code"}, ids())
+	status, _ := inj.Rule("b")
+	require.True(t, status.Rule.Fault.BlackHole)
+	require.NoError(t, file.Change(nil, []string{"b", "c", "d"}))
+	require.Equal(t, []string{"of-code"}, ids())
+}
+
 func TestRulesAreCopies(t *testing.T) {
 	inj := fault.New("svc")
 	db := inj.Point("custom", "db")

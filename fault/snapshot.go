@@ -1,8 +1,6 @@
 package fault
 
 import (
-	"context"
-
 	"github.com/misfit-go/misfit/scope"
 )
 
@@ -49,7 +47,7 @@ func index(m map[string][]int32, keys []string, position int32) map[string][]int
 }
 
 // find returns the first rule that selects the call, or nil.
-func (s *snapshot) find(ctx context.Context, c *call) *liveRule {
+func (s *snapshot) find(c *call) *liveRule {
 	var customer, request []int32
 	if c.request != nil {
 		if s.byCustomer != nil {
@@ -61,7 +59,7 @@ func (s *snapshot) find(ctx context.Context, c *call) *liveRule {
 	}
 	if len(customer) == 0 && len(request) == 0 {
 		for _, position := range s.scan {
-			if l := s.rules[position]; l.selects(ctx, c) {
+			if l := s.rules[position]; l.selects(c) {
 				return l
 			}
 		}
@@ -78,7 +76,7 @@ func (s *snapshot) find(ctx context.Context, c *call) *liveRule {
 		if nearest < 0 {
 			return nil
 		}
-		if l := s.rules[lists[nearest][0]]; l.selects(ctx, c) {
+		if l := s.rules[lists[nearest][0]]; l.selects(c) {
 			return l
 		}
 		lists[nearest] = lists[nearest][1:]
@@ -87,7 +85,7 @@ func (s *snapshot) find(ctx context.Context, c *call) *liveRule {
 
 // selects reports whether the rule is for the call, and counts the attempt if
 // the scope asks for it.
-func (l *liveRule) selects(ctx context.Context, c *call) bool {
+func (l *liveRule) selects(c *call) bool {
 	if !l.matchOperation(c.point, c.op) {
 		return false
 	}
@@ -98,5 +96,5 @@ func (l *liveRule) selects(ctx context.Context, c *call) bool {
 	if l.scope.Match(c.request, n) != scope.In {
 		return false
 	}
-	return l.fires(ctx, c, n)
+	return l.fires(c, n)
 }

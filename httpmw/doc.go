@@ -50,5 +50,7 @@
 // # Not promised
 //
 // Inbound identity is believed. A service that strangers reach should set it
-// with [Identify], which goes before what the headers say.
+// with [Identify], which goes before what the headers say. The Transport tells
+// every dependency who the request is; one that must not know, such as a third
+// party's, should get a client without it.
 package httpmw
