@@ -23,6 +23,7 @@
 //	GET    /               the state of everything, as text for a terminal
 //	GET    /v1/status      halted or not, calls held, counters
 //	GET    /v1/points      the injection points and what is armed there
+//	GET    /v1/explain     which rule would apply to a call, and why no other
 //	GET    /v1/rules       every live rule, whoever put it
 //	GET    /v1/rules/{id}  one of them
 //	PUT    /v1/rules/{id}  makes a rule, or edits one made here
@@ -33,6 +34,16 @@
 // A change is answered once it is in force in this process. What is refused is
 // answered with a problem document, RFC 9457, that names every wrong field by
 // its path.
+//
+// The call to explain is in the query:
+//
+//	point            kind and name, or the name alone if one point only has it
+//	operation        what the call does, such as "GET /ratings/{id}"; none if left out
+//	raw              what the operation's name stands for, such as "/ratings/7"
+//	id, customer     whom it is made for; without any of these, for no request
+//	attribute.NAME   a further attribute of the request
+//
+// The answer is that of [fault.Injector.Explain], and asking changes nothing.
 //
 // A rule made here has a revision, which is also its ETag and never comes
 // twice while the handler lives. PUT and DELETE with If-Match change a rule

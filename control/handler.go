@@ -52,12 +52,13 @@ func New(inj *fault.Injector, options ...Option) *Handler {
 		o.apply(h)
 	}
 	h.resources = map[string]resource{
-		"":          {http.MethodGet: h.getOverview},
-		"v1/status": {http.MethodGet: h.getStatus},
-		"v1/points": {http.MethodGet: h.getPoints},
-		rulesPath:   {http.MethodGet: h.getRules},
-		"v1/halt":   {http.MethodPost: h.write(h.halt)},
-		"v1/resume": {http.MethodPost: h.write(h.resume)},
+		"":           {http.MethodGet: h.getOverview},
+		"v1/status":  {http.MethodGet: h.getStatus},
+		"v1/points":  {http.MethodGet: h.getPoints},
+		"v1/explain": {http.MethodGet: h.getExplain},
+		rulesPath:    {http.MethodGet: h.getRules},
+		"v1/halt":    {http.MethodPost: h.write(h.halt)},
+		"v1/resume":  {http.MethodPost: h.write(h.resume)},
 	}
 	h.rule = resource{
 		http.MethodGet:    h.getRule,

@@ -75,6 +75,8 @@ func writeHelp(page io.Writer, base string) {
 	fmt.Fprintf(page, `Read as JSON:
 
   curl -s %[1]s/v1/status            also /v1/points, /v1/rules, /v1/rules/ID
+  curl -s '%[1]s/v1/explain?point=ratings&operation=GET+/ratings/7&customer=42'
+                                     why a call would be faulted, or is not
 
 Write, from this machine alone:
 

@@ -62,12 +62,13 @@ func refusalOf(err error) refusal {
 			detail: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit),
 		}
 	case problem.Found(err):
-		return invalidRule(problem.All(err))
+		return invalid(problem.All(err))
 	}
 	return refusal{status: http.StatusInternalServerError, detail: err.Error()}
 }
 
-func invalidRule(found []*problem.Problem) refusal {
+// invalid is the refusal of a rule in which all this was found.
+func invalid(found []*problem.Problem) refusal {
 	r := refusal{status: http.StatusUnprocessableEntity, kind: "invalid-rule", title: "Invalid rule", fields: found}
 	switch n := len(found); {
 	case n == 1:

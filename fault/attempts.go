@@ -26,22 +26,48 @@ const (
 func (a *attempts) take(request string, most int, now time.Time) (first, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if age := now.Sub(a.turned); a.current == nil || age >= attemptsLifetime {
-		a.previous = a.current
-		if age >= 2*attemptsLifetime {
-			a.previous = nil
-		}
-		a.current = make(map[string]int)
-		a.turned = now
+	current, previous := a.at(now)
+	if current == nil {
+		current = make(map[string]int)
+		a.current, a.previous, a.turned = current, previous, now
 	}
-	count, seen := a.current[request]
-	if !seen {
-		if len(a.current)+len(a.previous) >= maxAttemptsRequests {
-			return false, false
-		}
-		count = a.previous[request]
+	count, known := countOf(request, current, previous)
+	if !known {
+		return false, false
 	}
 	count = min(count+1, most+1)
-	a.current[request] = count
+	current[request] = count
 	return count <= most, true
+}
+
+// peek returns what take would, and counts nothing.
+func (a *attempts) peek(request string, most int, now time.Time) (first, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	current, previous := a.at(now)
+	count, known := countOf(request, current, previous)
+	return known && count < most, known
+}
+
+// at returns the lifetime that now is in, nil if it begins just now, and the
+// one before.
+func (a *attempts) at(now time.Time) (current, previous map[string]int) {
+	switch age := now.Sub(a.turned); {
+	case a.current == nil || age >= 2*attemptsLifetime:
+		return nil, nil
+	case age >= attemptsLifetime:
+		return nil, a.current
+	}
+	return a.current, a.previous
+}
+
+func countOf(request string, current, previous map[string]int) (count int, known bool) {
+	count, seen := current[request]
+	if seen {
+		return count, true
+	}
+	if len(current)+len(previous) >= maxAttemptsRequests {
+		return 0, false
+	}
+	return previous[request], true
 }

@@ -184,9 +184,10 @@ func TestCustomPointErrors(t *testing.T) {
 	db := inj.Point("custom", "db")
 	op := fault.Operation{Verb: "SELECT", Name: "orders"}
 	for class, cause := range map[fault.Class]error{
-		fault.Refused: syscall.ECONNREFUSED,
-		fault.Reset:   syscall.ECONNRESET,
-		fault.Timeout: os.ErrDeadlineExceeded,
+		fault.Refused:        syscall.ECONNREFUSED,
+		fault.Reset:          syscall.ECONNRESET,
+		fault.Timeout:        os.ErrDeadlineExceeded,
+		fault.ConnectTimeout: syscall.ETIMEDOUT,
 	} {
 		put(t, inj, rule("r", fault.Fault{Error: &fault.ErrorFault{Class: class}}))
 		err := db.Inject(context.Background(), op)
@@ -199,12 +200,20 @@ func TestCustomPointErrors(t *testing.T) {
 		require.Equal(t, "SELECT orders", injected.Operation)
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
-		require.Equal(t, class == fault.Timeout, timeout.Timeout())
+		require.Equal(t, class == fault.Timeout || class == fault.ConnectTimeout, timeout.Timeout())
 	}
-	put(t, inj, rule("r", fault.Fault{Error: &fault.ErrorFault{Class: fault.DNS}}))
-	var dns *net.DNSError
-	require.ErrorAs(t, db.Inject(context.Background(), op), &dns)
-	require.True(t, dns.IsNotFound)
+	for _, class := range []fault.Class{fault.DNS, fault.DNSTimeout} {
+		put(t, inj, rule("r", fault.Fault{Error: &fault.ErrorFault{Class: class}}))
+		var dns *net.DNSError
+		require.ErrorAs(t, db.Inject(context.Background(), op), &dns)
+		require.Equal(t, class == fault.DNS, dns.IsNotFound)
+		require.Equal(t, class == fault.DNSTimeout, dns.Timeout())
+	}
+	// What only HTTP has does not happen here, and the rule says so.
+	put(t, inj, rule("r", fault.Fault{Error: &fault.ErrorFault{Class: fault.GoAway}}))
+	require.NoError(t, db.Inject(context.Background(), op))
+	status, _ := inj.Rule("r")
+	require.Empty(t, status.Points)
 
 	put(t, inj, rule("r", fault.Fault{Error: &fault.ErrorFault{Name: "quota"}}))
 	err := db.Inject(context.Background(), op)

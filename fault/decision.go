@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,7 +35,7 @@ type firing struct {
 	padTo   time.Duration // from start to the end of the call
 	counted bool          // in Injector.held
 	over    bool          // the rule ended during a wait: the call goes on untouched
-	done    bool
+	done    atomic.Bool
 }
 
 // fires reports whether the rule, whose scope includes the call, still has
@@ -117,7 +118,7 @@ func (d Decision) Before(ctx context.Context) error {
 	}
 	wait := f.delay
 	fault := &f.rule.rule.Fault
-	if ends := fault.Error != nil || fault.BlackHole || fault.Panic; ends && f.padTo > 0 {
+	if ends := fault.Error != nil || fault.BlackHole || fault.Panic; ends && !fault.LostReply && f.padTo > 0 {
 		wait, f.padTo = f.padTo, 0 // no call will follow that could be padded
 	}
 	if wait > 0 {
@@ -125,13 +126,13 @@ func (d Decision) Before(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.Fault().BlackHole {
+	if now := d.Fault(); now.BlackHole && !now.LostReply {
 		if err := f.hold(ctx, forever); err != nil {
 			return err
 		}
 	}
-	if f.padTo == 0 {
-		f.release()
+	if now := d.Fault(); f.padTo == 0 && now.Stream == nil && !now.LostReply {
+		f.release() // no wait is left
 	}
 	return nil
 }
@@ -145,28 +146,34 @@ func (d Decision) Fault() Fault {
 	return d.f.rule.rule.Fault
 }
 
-// After waits until a call that is padded has taken its minimum. It returns
-// an [*Error] with the context's cause when the context ends first.
+// After waits until a call that is padded has taken its minimum, and where its
+// reply is lost in a black hole, until the rule ends. It returns an [*Error]
+// with the context's cause when the context ends first.
 func (d Decision) After(ctx context.Context) error {
 	f := d.f
-	if f == nil || f.padTo == 0 || f.over {
+	if f == nil || f.over {
 		return nil
 	}
-	rest := f.padTo - time.Since(f.start)
-	if rest <= 0 {
-		return nil
+	if f.padTo > 0 {
+		if rest := f.padTo - time.Since(f.start); rest > 0 {
+			if err := f.hold(ctx, rest); err != nil {
+				return err
+			}
+		}
 	}
-	return f.hold(ctx, rest)
+	if now := d.Fault(); now.LostReply && now.BlackHole {
+		return f.hold(ctx, forever)
+	}
+	return nil
 }
 
 // Done gives back what the call took from the limits. Calling it again does
-// nothing.
+// nothing. It may be called by another goroutine, once the others are done.
 func (d Decision) Done() {
 	f := d.f
-	if f == nil || f.done {
+	if f == nil || f.done.Swap(true) {
 		return
 	}
-	f.done = true
 	f.release()
 	f.rule.state.limiter.release()
 }

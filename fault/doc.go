@@ -27,7 +27,10 @@
 // An injected error is told from a real one with
 // errors.Is(err, [ErrInjected]), and errors.As with a **[Error] names the rule
 // and the point; the error that the real failure would have had is found in
-// the same chain. Every hit, every skip and everything ignored is an [Event].
+// the same chain. Every hit, every skip, every end of a wait and everything
+// ignored is an [Event]; hits also show in OpenTelemetry's spans and metrics
+// ([WithMeterProvider]). [Injector.Explain] says which rule would apply to a
+// call, and why no other would.
 //
 // # Taking it back
 //

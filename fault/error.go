@@ -55,11 +55,13 @@ var (
 // defaultCauses are the errors of custom points, which have no protocol of
 // their own to go by.
 var defaultCauses = map[Class]error{
-	Refused:     os.NewSyscallError("connect", syscall.ECONNREFUSED),
-	Reset:       os.NewSyscallError("read", syscall.ECONNRESET),
-	Timeout:     os.ErrDeadlineExceeded,
-	DNS:         &net.DNSError{Err: "no such host", IsNotFound: true},
-	Unavailable: errUnavailable,
-	Overloaded:  errOverloaded,
-	Internal:    errInternal,
+	Refused:        os.NewSyscallError("connect", syscall.ECONNREFUSED),
+	ConnectTimeout: os.NewSyscallError("connect", syscall.ETIMEDOUT),
+	DNS:            &net.DNSError{Err: "no such host", IsNotFound: true},
+	DNSTimeout:     &net.DNSError{Err: "i/o timeout", IsTimeout: true, IsTemporary: true},
+	Timeout:        os.ErrDeadlineExceeded,
+	Reset:          os.NewSyscallError("read", syscall.ECONNRESET),
+	Unavailable:    errUnavailable,
+	Overloaded:     errOverloaded,
+	Internal:       errInternal,
 }

@@ -10,6 +10,7 @@ type EventKind string
 const (
 	Hit     EventKind = "hit"     // a rule applies to a call
 	Skip    EventKind = "skip"    // a rule would have applied, but something held it back
+	Release EventKind = "release" // a call that was delayed or held goes on
 	Problem EventKind = "problem" // something was ignored to keep a request going
 )
 
@@ -41,6 +42,8 @@ type Event struct {
 	Effects   []Effect      // of a hit: what the fault does; read-only
 	Delay     time.Duration // of a hit: how long the call is to wait; pads count the whole call
 	Reason    SkipReason    // of a skip
+	Waited    time.Duration // of a release
+	Released  ReleaseReason // of a release
 	Err       error         // of a problem
 }
 

@@ -11,13 +11,25 @@ import (
 )
 
 // A Fault is what happens to a call: plain data, open for faults to come. At
-// most one of Error, BlackHole and Panic is set; Delay may stand alone or
-// beside them and comes first.
+// most one of Error, BlackHole, Panic, Stream and Duplicate is set; Delay may
+// stand alone or beside them and comes first. LostReply stands alone or with
+// Error or BlackHole, which then happen in place of the reply.
 type Fault struct {
 	Delay     *Delay      `json:"delay,omitempty"`
 	Error     *ErrorFault `json:"error,omitempty"`
 	BlackHole bool        `json:"blackHole,omitempty"` // hold the call until it gives up or the rule ends
 	Panic     bool        `json:"panic,omitempty"`     // panic with an *Error
+
+	// Stream acts on what is sent or received, in the middle of it.
+	Stream *StreamFault `json:"stream,omitempty"`
+
+	// LostReply has the call carried out and drops its reply: the caller sees
+	// Error, or BlackHole, or by default a connection that was reset.
+	LostReply bool `json:"lostReply,omitempty"`
+
+	// Duplicate has the call carried out twice, where that is allowed, and
+	// drops the first reply.
+	Duplicate bool `json:"duplicate,omitempty"`
 }
 
 // An ErrorFault says how a call fails; exactly one field is set.
@@ -40,23 +52,47 @@ type HTTPStatus struct {
 	Body    string            `json:"body,omitempty"` // at most 64 KiB
 }
 
-// A Class is a neutral kind of failure.
+// A Class is a neutral kind of failure. An adapter lists the classes its points
+// can produce ([EffectOf]) and turns each into what its own calls return when
+// that really happens. Precise classes exist for what callers tell apart; where
+// an adapter lacks one, its rule is not armed, and says so.
 type Class string
 
+// A connection that is never made.
 const (
-	Refused     Class = "refused"     // nobody listens there
-	Reset       Class = "reset"       // the connection broke
-	Timeout     Class = "timeout"     // no answer in time
-	DNS         Class = "dns"         // the name is not found
-	TLS         Class = "tls"         // the peer's certificate does not verify
-	Unavailable Class = "unavailable" // the service says it cannot serve
-	Overloaded  Class = "overloaded"  // the service says it has too much to do
-	Internal    Class = "internal"    // the service says it failed
+	Refused        Class = "refused"        // nobody listens there
+	ConnectTimeout Class = "connectTimeout" // nobody answers there
+	DNS            Class = "dns"            // the name is not found
+	DNSTimeout     Class = "dnsTimeout"     // nobody says in time what the name stands for
+	TLS            Class = "tls"            // the peer's certificate does not verify
+	TLSTimeout     Class = "tlsTimeout"     // the peer accepts, and never shakes hands
+)
+
+// A connection on which no answer comes. The request may have been carried out.
+const (
+	Timeout       Class = "timeout"       // no answer in time
+	HeaderTimeout Class = "headerTimeout" // no response header in time: Timeout as HTTP clients have it
+	Reset         Class = "reset"         // the connection broke
+	StreamReset   Class = "streamReset"   // the peer reset this call's HTTP/2 stream
+	GoAway        Class = "goaway"        // the peer said GOAWAY and closed the HTTP/2 connection
+)
+
+// An answer that says no.
+const (
+	Unavailable    Class = "unavailable"    // the service says it cannot serve
+	Overloaded     Class = "overloaded"     // the service says it has too much to do
+	Internal       Class = "internal"       // the service says it failed
+	BadGateway     Class = "badGateway"     // a proxy says it got no sense out of the service
+	GatewayTimeout Class = "gatewayTimeout" // a proxy says the service did not answer in time
 )
 
 // Classes lists every class.
 func Classes() []Class {
-	return []Class{Refused, Reset, Timeout, DNS, TLS, Unavailable, Overloaded, Internal}
+	return []Class{
+		Refused, ConnectTimeout, DNS, DNSTimeout, TLS, TLSTimeout,
+		Timeout, HeaderTimeout, Reset, StreamReset, GoAway,
+		Unavailable, Overloaded, Internal, BadGateway, GatewayTimeout,
+	}
 }
 
 // An Effect names one thing a fault can do, such as "delay" or
@@ -71,6 +107,8 @@ const (
 	EffectErrorName Effect = "error.name"
 	EffectBlackHole Effect = "blackHole"
 	EffectPanic     Effect = "panic"
+	EffectLostReply Effect = "lostReply"
+	EffectDuplicate Effect = "duplicate"
 )
 
 // EffectOf is the effect of failing with class c.
@@ -101,6 +139,15 @@ func (f Fault) Effects() []Effect {
 	if f.Panic {
 		effects = append(effects, EffectPanic)
 	}
+	if f.Stream != nil {
+		effects = append(effects, f.Stream.effects()...)
+	}
+	if f.LostReply {
+		effects = append(effects, EffectLostReply)
+	}
+	if f.Duplicate {
+		effects = append(effects, EffectDuplicate)
+	}
 	return effects
 }
 
@@ -110,24 +157,32 @@ func (f Fault) Validate() error {
 	if f.Delay != nil {
 		problems.AddAt("delay", f.Delay.Validate())
 	}
-	ends := 0
 	if f.Error != nil {
-		ends++
 		problems.AddAt("error", f.Error.validate())
 	}
-	if f.BlackHole {
-		ends++
+	if f.Stream != nil {
+		problems.AddAt("stream", f.Stream.Validate())
 	}
-	if f.Panic {
-		ends++
+	ends := 0
+	for _, end := range []bool{f.Error != nil, f.BlackHole, f.Panic, f.Stream != nil, f.Duplicate} {
+		if end {
+			ends++
+		}
 	}
 	switch {
-	case ends == 0 && f.Delay == nil:
-		problems.Addf("", "does nothing: give a delay, an error, a blackHole or a panic")
+	case ends == 0 && f.Delay == nil && !f.LostReply:
+		problems.Addf("", "does nothing: give a delay, an error, a blackHole, a panic, a stream, a lostReply or a duplicate")
 	case ends > 1:
-		problems.Addf("", "has %d of error, blackHole and panic; a call can end in only one way", ends)
+		problems.Addf("", "has %d of error, blackHole, panic, stream and duplicate; a call can end in only one way", ends)
+	case f.LostReply && (f.Panic || f.Stream != nil || f.Duplicate):
+		problems.Addf("lostReply", "goes with an error or a blackHole, or alone, and with nothing else")
 	}
 	return problems.Err()
+}
+
+// waits reports whether a call may be held by f.
+func (f Fault) waits() bool {
+	return f.Delay != nil || f.BlackHole || f.Stream != nil && (f.Stream.Stall || f.Stream.PerSecond > 0)
 }
 
 func (e ErrorFault) validate() error {

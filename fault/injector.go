@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 var (
@@ -34,6 +36,8 @@ type Injector struct {
 	named      map[string]error
 	observers  []Observer
 	maxPoints  int
+	meters     metric.MeterProvider // nil: the global one
+	telemetry  telemetry            // empty where disabled
 
 	uses           atomic.Uint32 // what the process has use for a request's identity for: use bits
 	held           atomic.Int64
@@ -114,6 +118,9 @@ func New(service string, options ...Option) *Injector {
 	inj.guardrails = inj.guardrails.withDefaults()
 	for _, text := range inj.guardrails.Protected {
 		inj.protected = append(inj.protected, parsePointPattern(text))
+	}
+	if !inj.disabled {
+		inj.telemetry = newTelemetry(inj)
 	}
 	return inj
 }

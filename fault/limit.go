@@ -20,36 +20,62 @@ type limiter struct {
 func (l *limiter) acquire(limits Limits) (SkipReason, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case limits.Total > 0 && l.total >= limits.Total:
-		return SkipTotal, false
-	case limits.Concurrent > 0 && l.running >= limits.Concurrent:
-		return SkipConcurrent, false
-	case limits.PerSecond > 0 && !l.withinSecond(limits.PerSecond):
-		return SkipPerSecond, false
+	now := limits.now() // read under the lock, so that the ring is in order
+	if reason := l.forbids(limits, now); reason != "" {
+		return reason, false
+	}
+	if limits.PerSecond > 0 {
+		l.record(limits.PerSecond, now)
 	}
 	l.total++
 	l.running++
 	return "", true
 }
 
-// withinSecond records a firing unless limit of them lie within the second
-// before.
-func (l *limiter) withinSecond(limit int) bool {
-	now := time.Now() // read under the lock, so that the ring is in order
-	if len(l.recent) != limit && cap(l.recent) != limit {
+// peek returns which limit would forbid a firing, or "", and takes none.
+func (l *limiter) peek(limits Limits) SkipReason {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forbids(limits, limits.now())
+}
+
+// now spares rules without a limit on time a look at the clock.
+func (l Limits) now() time.Time {
+	if l.PerSecond == 0 {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+func (l *limiter) forbids(limits Limits, now time.Time) SkipReason {
+	switch {
+	case limits.Total > 0 && l.total >= limits.Total:
+		return SkipTotal
+	case limits.Concurrent > 0 && l.running >= limits.Concurrent:
+		return SkipConcurrent
+	case limits.PerSecond > 0 && l.full(limits.PerSecond, now):
+		return SkipPerSecond
+	}
+	return ""
+}
+
+// full reports whether limit firings lie within the second before. The ring
+// may be one for another limit, before an edit.
+func (l *limiter) full(limit int, now time.Time) bool {
+	n := len(l.recent)
+	return n >= limit && now.Sub(l.recent[(l.oldest+n-limit)%n]) < time.Second
+}
+
+func (l *limiter) record(limit int, now time.Time) {
+	if cap(l.recent) != limit {
 		l.resize(limit)
 	}
 	if len(l.recent) < limit {
 		l.recent = append(l.recent, now)
-		return true
-	}
-	if now.Sub(l.recent[l.oldest]) < time.Second {
-		return false
+		return
 	}
 	l.recent[l.oldest] = now
 	l.oldest = (l.oldest + 1) % limit
-	return true
 }
 
 // resize keeps the newest firings when an edit changes the limit.

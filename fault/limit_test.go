@@ -184,3 +184,33 @@ func TestAttemptsForgetWithTime(t *testing.T) {
 		require.Equal(t, "r", hitBy(db, customer("a"), ""))
 	})
 }
+
+// The ring of a limit must stay in order when the limit comes back to a size
+// it has had.
+func TestPerSecondAfterEdits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj := fault.New("svc")
+		db := inj.Point("custom", "db")
+		began := time.Now()
+		fire := func(at time.Duration, limit, want int) {
+			t.Helper()
+			time.Sleep(time.Until(began.Add(at)))
+			put(t, inj, rule("r", unavailable, limits(fault.Limits{PerSecond: limit})))
+			for i := range want {
+				require.Equal(t, "r", hitBy(db, context.Background(), ""), "%d of %d", i, want)
+			}
+		}
+		for i := range 5 {
+			fire(time.Duration(i)*100*time.Millisecond, 10, 1)
+		}
+		fire(1050*time.Millisecond, 5, 1)
+		fire(1150*time.Millisecond, 5, 1)
+		fire(1200*time.Millisecond, 10, 5)
+		fire(1350*time.Millisecond, 10, 2)
+		fire(1500*time.Millisecond, 10, 1)
+		require.Empty(t, hitBy(db, context.Background(), ""))
+		fire(2060*time.Millisecond, 10, 1)
+		require.Empty(t, hitBy(db, context.Background(), ""))
+		inj.Halt()
+	})
+}

@@ -51,7 +51,7 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 		scope:    r.Scope.Matcher(r.ID),
 		salt:     r.ID,
 		effects:  r.Fault.Effects(),
-		waits:    r.Fault.Delay != nil || r.Fault.BlackHole,
+		waits:    r.Fault.waits(),
 		state:    state,
 		deadline: deadline,
 		ended:    make(chan struct{}),
@@ -149,6 +149,7 @@ func (l *liveRule) expired(now time.Time) bool {
 func (l *liveRule) skip(c *call, reason SkipReason) {
 	l.state.skips[slices.Index(skipReasons[:], reason)].Add(1)
 	inj := c.point.inj
+	inj.telemetry.skip(l, c.point, reason)
 	if len(inj.observers) > 0 {
 		e := c.event(Skip, l)
 		e.Reason = reason

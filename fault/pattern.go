@@ -78,7 +78,7 @@ func (op operationPattern) match(o Operation) bool {
 	if op.verb != "" && !matchPattern(op.verb, o.Verb) {
 		return false
 	}
-	return matchSegments(op.name, o.Name)
+	return matchSegments(op.name, o.Name) || o.Raw != "" && matchSegments(op.name, o.Raw)
 }
 
 // matchSegments is matchPattern with {name} standing for one path segment and

@@ -31,10 +31,14 @@ type Kind struct {
 }
 
 // An Operation is what one call does: a verb, which may be empty, and a name.
-// "GET" and "/ratings/7", or "" and "/pkg.Service/Method".
+// "GET" and "/ratings/{id}", or "" and "/pkg.Service/Method".
 type Operation struct {
 	Verb string
 	Name string
+
+	// Raw, if not empty, is what Name stands for in this call, such as
+	// "/ratings/7". Rules match by either.
+	Raw string
 }
 
 // String returns the verb and the name with a space between.
@@ -118,7 +122,9 @@ func (p *Point) decide(ctx context.Context, op Operation) Decision {
 	if l == nil || !l.admit(&c) {
 		return Decision{}
 	}
-	return newDecision(l, c)
+	d := newDecision(l, c)
+	p.inj.telemetry.hit(ctx, d.f)
+	return d
 }
 
 func (c *call) event(kind EventKind, l *liveRule) Event {

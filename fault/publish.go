@@ -269,5 +269,8 @@ func (r Rule) clone() Rule {
 			r.Fault.Error.HTTP = &HTTPStatus{http.Status, maps.Clone(http.Headers), http.Body}
 		}
 	}
+	if r.Fault.Stream != nil {
+		r.Fault.Stream = new(*r.Fault.Stream)
+	}
 	return r
 }

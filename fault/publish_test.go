@@ -20,7 +20,7 @@ func TestPutIsAllOrNothing(t *testing.T) {
 	inj := fault.New("svc")
 	err := inj.Put(rule("good", unavailable), rule("bad", fault.Fault{}, ttl(0)), rule("good", unavailable))
 	require.EqualError(t, err, strings.Join([]string{
-		`fault: rules[1].fault: does nothing: give a delay, an error, a blackHole or a panic`,
+		`fault: rules[1].fault: does nothing: give a delay, an error, a blackHole, a panic, a stream, a lostReply or a duplicate`,
 		`rules[1].ttl: is required: every rule expires; give for instance "10m", or the time in expires`,
 		`rules[2].id: "good" is given twice`,
 	}, "\n"))
@@ -179,7 +179,9 @@ func TestObservers(t *testing.T) {
 	inj.Report(errors.New("something odd"))
 	inj.Report(nil)
 	events := seen.all()
-	require.Len(t, events, 3)
+	require.Len(t, events, 4)
+	require.GreaterOrEqual(t, events[1].Waited, time.Nanosecond)
+	events[1].Waited = 1
 	for i := range events {
 		require.WithinDuration(t, time.Now(), events[i].Time, time.Minute)
 		events[i].Time = time.Time{}
@@ -188,11 +190,12 @@ func TestObservers(t *testing.T) {
 		Service: "svc", Point: "custom:db", Operation: fault.Operation{Verb: "GET", Name: "/x"},
 		Rule: "r", Source: "code", Request: "request-of-42", Customer: "42",
 	}
-	hit, skip := call, call
+	hit, release, skip := call, call, call
+	release.Kind, release.Waited, release.Released = fault.Release, 1, fault.ReleaseElapsed
 	hit.Kind, hit.Effects, hit.Delay = fault.Hit, []fault.Effect{"delay", "error.class.refused"}, 1
 	skip.Kind, skip.Reason = fault.Skip, fault.SkipTotal
-	require.Equal(t, []fault.Event{hit, skip, {Kind: fault.Problem, Service: "svc", Err: errors.New("something odd")}}, events)
-	require.EqualValues(t, 3, inj.Status().ObserverPanics)
+	require.Equal(t, []fault.Event{hit, release, skip, {Kind: fault.Problem, Service: "svc", Err: errors.New("something odd")}}, events)
+	require.EqualValues(t, 4, inj.Status().ObserverPanics)
 	require.EqualValues(t, 1, inj.Status().Problems)
 }
 

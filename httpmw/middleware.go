@@ -57,6 +57,7 @@ func Exempt(prefixes ...string) Option {
 type middleware struct {
 	inj          *fault.Injector
 	exempt       []string // path prefixes
+	pattern      func(*http.Request) string
 	point        *fault.Point
 	identify     func(*http.Request) scope.Request
 	requestRules bool
@@ -99,16 +100,22 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 		if m.requestRules {
 			ctx = m.withRequestRule(ctx, w, r)
 		}
-		r = r.WithContext(ctx)
+		inner := r.WithContext(ctx)
+		defer passPattern(r, inner)
+		r = inner
 	}
 	if m.point.Armed() && !m.isExempt(r.URL.Path) {
-		if d := m.point.Decide(r.Context(), operation(r)); d.Hit() {
+		if d := m.point.Decide(r.Context(), m.operation(r)); d.Hit() {
 			m.faulted(w, r, d)
 			return
 		}
 	}
 	m.next.ServeHTTP(w, r)
 }
+
+// passPattern tells who is further out, such as tracing, the pattern that a
+// ServeMux further in has put into our copy of the request.
+func passPattern(outer, inner *http.Request) { outer.Pattern = inner.Pattern }
 
 func (m *middleware) isExempt(path string) bool {
 	for _, prefix := range m.exempt {
@@ -133,6 +140,10 @@ func (m *middleware) faulted(w http.ResponseWriter, r *http.Request, d fault.Dec
 	switch f := d.Fault(); {
 	case f.Panic:
 		panic(d.PanicValue())
+	case f.LostReply:
+		m.serveLost(w, r, d)
+	case f.Stream != nil:
+		m.serveStream(w, r, d)
 	case f.Error != nil:
 		failServer(w, r, d, f.Error)
 	default:
@@ -221,14 +232,6 @@ func (m *middleware) withRequestRule(ctx context.Context, w http.ResponseWriter,
 func (m *middleware) ignored(w http.ResponseWriter, err error) {
 	m.inj.Report(err)
 	w.Header().Add(StatusHeader, ignoredStatus(err))
-}
-
-func operation(r *http.Request) fault.Operation {
-	verb := r.Method
-	if verb == "" {
-		verb = http.MethodGet
-	}
-	return fault.Operation{Verb: verb, Name: r.URL.Path}
 }
 
 // headers lets the scope package read and write an http.Header.

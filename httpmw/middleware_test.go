@@ -188,6 +188,51 @@ func TestServerBlackHole(t *testing.T) {
 	require.Len(t, reached, 1)
 }
 
+func TestOperationNames(t *testing.T) {
+	var seen []string
+	inj := fault.New("product", fault.WithObserver(fault.ObserverFunc(func(e fault.Event) {
+		seen = append(seen, e.Operation.String())
+	})))
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	mux := http.NewServeMux()
+	mux.Handle("GET /products/{id}", ok)
+	mux.Handle("example.com/all/", ok)
+	inside := http.NewServeMux()
+	inside.Handle("/inside/{x...}", httpmw.Middleware(inj)(ok))
+	byHand := httpmw.Operations(func(r *http.Request) string {
+		if r.URL.Path == "/none" {
+			return ""
+		}
+		return "/by/{hand}"
+	})
+	for _, test := range []struct {
+		handler   http.Handler
+		url       string
+		operation string
+		rule      string // an operation pattern that also matches it
+	}{
+		{httpmw.Middleware(inj)(mux), "/products/7", "GET /products/{id}", "GET /products/7"},
+		{httpmw.Middleware(inj)(mux), "http://example.com/all/of/it", "GET /all/", "* /all/of/*"},
+		{httpmw.Middleware(inj)(mux), "/nowhere/12345", "GET unmatched", "/nowhere/{n}"},
+		{inside, "/inside/a/b", "GET /inside/{x...}", "GET /inside/a/{b}"},
+		{httpmw.Middleware(inj, byHand)(ok), "/by/7", "GET /by/{hand}", "/by/7"},
+		{httpmw.Middleware(inj, byHand)(ok), "/none", "GET unmatched", "/none"},
+		{httpmw.Middleware(inj)(ok), "/by/7", "GET /by/7", "/by/{any}"},
+		{httpmw.Middleware(inj, httpmw.Operations(func(*http.Request) string { panic("no route") }))(ok), "/p", "GET unmatched", "/p"},
+	} {
+		for _, pattern := range []string{strings.TrimPrefix(test.operation, "GET "), test.rule} {
+			seen = nil
+			put(t, inj, rule("r", "http.server:*", fault.Fault{Delay: &fault.Delay{Fixed: 1}}, func(r *fault.Rule) { r.Target.Operations = []string{pattern} }))
+			test.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", test.url, nil))
+			require.Contains(t, seen, test.operation, "rule for %q", pattern)
+		}
+	}
+	seen = nil
+	put(t, inj, rule("r", "http.server:*", fail(fault.Unavailable), func(r *fault.Rule) { r.Target.Operations = []string{"POST *", "/products"} }))
+	httpmw.Middleware(inj)(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/products/7", nil))
+	require.Empty(t, seen)
+}
+
 func TestExemptPathsAreNeverFaulted(t *testing.T) {
 	inj := fault.New("product")
 	handler := httpmw.Middleware(inj, httpmw.Exempt("/debug/faults", "/healthz"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -60,28 +60,22 @@ func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *transport) faulted(req *http.Request, d fault.Decision) (*http.Response, error) {
-	defer d.Done()
-	ctx := req.Context()
-	if err := d.Before(ctx); err != nil {
+	if err := d.Before(req.Context()); err != nil {
+		d.Done()
 		closeBody(req.Body)
 		return nil, err
 	}
 	switch f := d.Fault(); {
 	case f.Panic:
+		d.Done()
 		closeBody(req.Body)
 		panic(d.PanicValue())
-	case f.Error != nil:
+	case f.Error != nil && !f.LostReply:
+		d.Done()
 		closeBody(req.Body)
-		return failClient(req, d, f.Error)
+		return t.fail(req, d, f.Error)
 	}
-	resp, err := t.base.RoundTrip(withIdentity(req))
-	if late := d.After(ctx); late != nil {
-		if resp != nil {
-			closeBody(resp.Body)
-		}
-		return nil, late
-	}
-	return resp, err
+	return t.call(req, d)
 }
 
 // Unwrap returns the transport that makes the real calls.

@@ -43,9 +43,9 @@ func TestTransportErrorsAreOfTheRealTypes(t *testing.T) {
 		cause error
 		text  string
 	}{
-		fault.Refused: {"dial", syscall.ECONNREFUSED, `dial tcp ratings.test:8080: connect: connection refused (injected by rule "r" at http.client:ratings)`},
-		fault.Reset:   {"read", syscall.ECONNRESET, `read tcp ratings.test:8080: read: connection reset by peer (injected by rule "r" at http.client:ratings)`},
-		fault.Timeout: {"dial", nil, `dial tcp ratings.test:8080: i/o timeout (injected by rule "r" at http.client:ratings)`},
+		fault.Refused:        {"dial", syscall.ECONNREFUSED, `dial tcp ratings.test:8080: connect: connection refused (injected by rule "r" at http.client:ratings)`},
+		fault.Reset:          {"read", syscall.ECONNRESET, `read tcp ratings.test:8080: read: connection reset by peer (injected by rule "r" at http.client:ratings)`},
+		fault.ConnectTimeout: {"dial", nil, `dial tcp ratings.test:8080: i/o timeout (injected by rule "r" at http.client:ratings)`},
 	} {
 		err := do(fail(class))
 		var op *net.OpError
@@ -56,7 +56,7 @@ func TestTransportErrorsAreOfTheRealTypes(t *testing.T) {
 			require.ErrorIs(t, err, want.cause)
 		}
 		require.ErrorAs(t, err, &netError)
-		require.Equal(t, class == fault.Timeout, netError.Timeout())
+		require.Equal(t, class == fault.ConnectTimeout, netError.Timeout())
 	}
 	var dns *net.DNSError
 	require.ErrorAs(t, do(fail(fault.DNS)), &dns)

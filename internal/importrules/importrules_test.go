@@ -28,12 +28,14 @@ const (
 	grpcint  = module + "/grpcint"
 	sqldrv   = module + "/sqldriver"
 	control  = module + "/control"
+	rulefile = module + "/control/rulefile"
 	internal = module + "/internal/..."
 
 	xxhash  = "github.com/cespare/xxhash/v2"
 	memdb   = "github.com/hashicorp/go-memdb/..."
 	xsync   = "golang.org/x/sync/..."
 	grpc    = "google.golang.org/grpc/..."
+	yaml    = "go.yaml.in/yaml/v3"
 	testify = "github.com/stretchr/testify/..."
 )
 
@@ -64,6 +66,7 @@ var directions = []direction{
 	{grpcint, []string{internal, scope, fault, grpc}},
 	{sqldrv, []string{internal, scope, fault}},
 	{control, []string{internal, scope, fault, memdb, xsync}},
+	{rulefile, []string{internal, fault, yaml}},
 	{internal, slices.Concat(otelAPI, []string{internal})},
 }
 
@@ -81,8 +84,8 @@ type ban struct {
 }
 
 var bans = []ban{
-	{[]string{scope, fault, httpmw, sqldrv, control}, grpc, "only users of grpcint compile grpc"},
-	{[]string{scope, fault, httpmw, sqldrv, grpcint}, memdb, "only users of control compile go-memdb"},
+	{[]string{scope, fault, httpmw, sqldrv, control, rulefile}, grpc, "only users of grpcint compile grpc"},
+	{[]string{scope, fault, httpmw, sqldrv, grpcint, rulefile}, memdb, "only users of control compile go-memdb"},
 	{[]string{module + "/..."}, testify, "testify is for tests"},
 }
 
