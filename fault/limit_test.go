@@ -211,6 +211,11 @@ func TestPerSecondAfterEdits(t *testing.T) {
 		require.Empty(t, hitBy(db, context.Background(), ""))
 		fire(2060*time.Millisecond, 10, 1)
 		require.Empty(t, hitBy(db, context.Background(), ""))
+
+		fire(4*time.Second, 10, 5)
+		fire(4500*time.Millisecond, 10, 5)
+		fire(5200*time.Millisecond, 3, 0)
+		require.Empty(t, hitBy(db, context.Background(), ""), "a smaller limit counts the newest")
 		inj.Halt()
 	})
 }

@@ -97,6 +97,21 @@ func TestReleases(t *testing.T) {
 		call(ctx)
 		require.Len(t, seen.all(), before+3, "a hit, and a release for each wait")
 		require.Equal(t, 2*time.Second, last().Waited)
+
+		stream := inj.PointOf(fault.Kind{Name: "stream", Effects: fault.StreamEffects(fault.Response)}, "db")
+		put(t, inj, rule("r", fault.Fault{Stream: &fault.StreamFault{PerSecond: 20}}))
+		before = len(seen.all())
+		d := stream.Decide(context.Background(), fault.Operation{})
+		body := d.Stream(fault.Response)
+		began := time.Now()
+		for range 40 {
+			n, err := body.Next(context.Background(), 1)
+			require.NoError(t, err)
+			body.Pass(make([]byte, n))
+		}
+		require.Equal(t, 2*time.Second, time.Since(began))
+		d.Done()
+		require.Len(t, seen.all(), before+1, "the slices of a throttled stream are not told of")
 		inj.Halt()
 	})
 }

@@ -104,7 +104,7 @@ func one(b bool) int64 {
 
 // hit records that a rule applies to the call of ctx.
 func (t *telemetry) hit(ctx context.Context, f *firing) {
-	l, point := f.rule, f.point.String()
+	l := f.rule
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		effects := make([]string, len(l.effects))
 		for i, e := range l.effects {
@@ -113,7 +113,7 @@ func (t *telemetry) hit(ctx context.Context, f *firing) {
 		attributes := []attribute.KeyValue{
 			ruleKey.String(l.rule.ID),
 			sourceKey.String(l.source),
-			pointKeyName.String(point),
+			pointKeyName.String(f.point.String()),
 			operationKey.String(f.op.String()),
 			effectsKey.StringSlice(effects),
 		}
@@ -125,7 +125,8 @@ func (t *telemetry) hit(ctx context.Context, f *firing) {
 		span.SetAttributes(faultedKey.Bool(true), ruleKey.String(l.rule.ID))
 	}
 	if t.hits.Enabled(ctx) {
-		t.hits.Add(ctx, 1, metric.WithAttributes(ruleKey.String(l.metricID()), sourceKey.String(l.source), pointKeyName.String(point)))
+		t.hits.Add(ctx, 1, metric.WithAttributes(ruleKey.String(l.metricID()), sourceKey.String(l.source),
+			pointKeyName.String(f.point.String())))
 	}
 }
 
