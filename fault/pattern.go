@@ -133,7 +133,7 @@ func validateOperations(problems *problem.List, path string, patterns []string) 
 		switch {
 		case len(text) > maxPatternBytes:
 			problems.Addf(at, "has %d bytes; at most %d are allowed", len(text), maxPatternBytes)
-		case op.name == "":
+		case op.name == "", strings.TrimSpace(text) != text, strings.HasPrefix(op.name, " "):
 			problems.Addf(at, `%s names no operation; use for instance "GET /ratings/*" or "COMMIT"`, quote(text))
 		case !segmentsWellFormed(op.name):
 			problems.Addf(at, "%s: each {name} is a whole path segment, is closed, and no * stands before it", quote(text))
