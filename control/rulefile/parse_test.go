@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/misfit-go/misfit/control/rulefile"
 	"github.com/misfit-go/misfit/fault"
@@ -69,6 +68,11 @@ func TestParseBounds(t *testing.T) {
 		{"UTF-16", "\xff\xfer\x00", "rulefile: has a NUL byte (line 1)"},
 		{"a byte order mark", "\ufeff{\"rules\": []}", ""},
 		{"a byte order mark in YAML", "\ufeffrules: []", ""},
+		{
+			"a byte order mark before what only YAML could read", "\ufeff{rules: []}",
+			"rulefile: begins with { and is read as JSON: syntax error: invalid character 'r' looking for beginning of object key string at 1:2",
+		},
+		{"too many rules", "rules: [" + strings.Repeat("a,", 10_001) + "]", "rulefile: rules: has 10001 entries; at most 10000 are allowed (line 1)"},
 		{"Windows line ends", "rules:\r\n  []\r\n", ""},
 		{"as large as allowed", "rules: []\n#" + strings.Repeat(" ", 1<<20-11), ""},
 		{"too large", "rules: []\n#" + strings.Repeat(" ", 1<<20-10), "rulefile: has more than 1048576 bytes"},
@@ -97,14 +101,12 @@ func TestParseBounds(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			start := time.Now()
 			_, err := rulefile.Parse([]byte(test.input))
 			if test.want == "" {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, test.want)
 			}
-			require.Less(t, time.Since(start), 10*time.Second)
 		})
 	}
 	_, err := rulefile.Parse([]byte("rules:\n" + many))

@@ -189,10 +189,9 @@ func (w *jsonWriter) scalar(path string, n *yaml.Node) {
 }
 
 func (w *jsonWriter) text(s string) {
-	enc := json.NewEncoder(&w.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
+	text, err := json.Marshal(s)
+	if err != nil {
 		panic(err) // no string has one
 	}
-	w.out.Truncate(w.out.Len() - 1) // the newline
+	w.out.Write(text)
 }
