@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"github.com/misfit-go/misfit/fault"
@@ -17,6 +18,13 @@ func (h *Handler) getOverview(w http.ResponseWriter, r *http.Request, _ string) 
 	var page bytes.Buffer
 	status := h.inj.Status()
 	fmt.Fprintf(&page, "%s: %s. %s held.\n\n", printable(serviceName(status)), state(status), count(status.Held, "call"))
+	for _, f := range status.Failing {
+		fmt.Fprintf(&page, "NOT TAKEN from source %s since %s; its earlier rules go on:\n", printable(f.Source), f.Since.UTC().Format(time.RFC3339))
+		for line := range strings.Lines(f.Err.Error()) {
+			fmt.Fprintf(&page, "  %s\n", printable(strings.TrimSuffix(line, "\n")))
+		}
+		fmt.Fprintln(&page)
+	}
 	writeRules(&page, h.inj.Rules())
 	writePoints(&page, h.inj.Points())
 	writeHelp(&page, baseURL(r))

@@ -19,10 +19,29 @@ type statusView struct {
 	Overflow       uint64 `json:"overflow"`
 	Problems       uint64 `json:"problems"`
 	ObserverPanics uint64 `json:"observerPanics"`
+
+	Failing []failingView `json:"failing"`
+}
+
+// A failingView is a source whose latest word could not be taken, such as a
+// file that is not good.
+type failingView struct {
+	Source string    `json:"source"`
+	Error  string    `json:"error"`
+	Since  time.Time `json:"since"`
 }
 
 func (h *Handler) getStatus(w http.ResponseWriter, _ *http.Request, _ string) error {
-	return answer(w, http.StatusOK, statusView(h.inj.Status()))
+	s := h.inj.Status()
+	view := statusView{
+		Service: s.Service, Disabled: s.Disabled, Halted: s.Halted, Rules: s.Rules, Points: s.Points, Held: s.Held,
+		Overflow: s.Overflow, Problems: s.Problems, ObserverPanics: s.ObserverPanics,
+		Failing: make([]failingView, len(s.Failing)),
+	}
+	for i, f := range s.Failing {
+		view.Failing[i] = failingView{f.Source, f.Err.Error(), f.Since.UTC()}
+	}
+	return answer(w, http.StatusOK, view)
 }
 
 type pointView struct {

@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -24,7 +26,7 @@ func TestStatus(t *testing.T) {
 	got := s.do("GET", "/v1/status", "")
 	requireJSON(t, got, 200)
 	require.JSONEq(t, `{"service":"checkout","disabled":false,"halted":false,"rules":1,"points":2,
-		"held":0,"overflow":1,"problems":0,"observerPanics":0}`, got.body)
+		"held":0,"overflow":1,"problems":0,"observerPanics":0,"failing":[]}`, got.body)
 }
 
 func TestPoints(t *testing.T) {
@@ -275,4 +277,21 @@ func TestARuleThatIsArmedNowhereHasAHint(t *testing.T) {
 	require.Equal(t, "armed nowhere yet: it matches no injection point of this process so far; there are http.client:login, http.client:ratings", hint(`"ratngs"`))
 	require.Equal(t, "armed nowhere: every point it is aimed at is protected or cannot produce this fault", hint(`"login"`))
 	require.Empty(t, hint(`"ratings"`))
+}
+
+func TestASourceThatFailsIsShown(t *testing.T) {
+	inj := fault.New("checkout")
+	s := newSite(t, inj)
+	failing := func() string {
+		return fmt.Sprint(decode[struct {
+			Failing []struct{ Source, Error string }
+		}](t, s.do("GET", "/v1/status", "")).Failing)
+	}
+	require.Equal(t, "[]", failing())
+	inj.Source("file").Fail(errors.New("rules.yaml: line 3\nand line 4"))
+	require.Equal(t, "[{file rules.yaml: line 3\nand line 4}]", failing())
+	require.Regexp(t, `NOT TAKEN from source file since .*Z; its earlier rules go on:\n  rules.yaml: line 3\n  and line 4\n`, s.do("GET", "/", "").body)
+	inj.Source("file").Fail(nil)
+	require.Equal(t, "[]", failing())
+	require.EqualValues(t, 1, inj.Status().Problems)
 }

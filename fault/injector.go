@@ -51,6 +51,7 @@ type Injector struct {
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
 	carried map[string]*liveRule // per-request rules, by the text they came as
+	failing map[string]SourceFailure
 }
 
 // An Option configures [New].
@@ -111,6 +112,7 @@ func New(service string, options ...Option) *Injector {
 		maxPoints: defaultMaxPoints,
 		rules:     make(map[string]*liveRule),
 		carried:   make(map[string]*liveRule),
+		failing:   make(map[string]SourceFailure),
 	}
 	for _, o := range options {
 		o.apply(inj)

@@ -30,6 +30,24 @@ func (inj *Injector) Source(name string) *Source {
 	return &Source{inj, name}
 }
 
+// Fail says that what the source has to say now cannot be taken, while the
+// rules it put before go on: err is shown in [Injector.Status] until the next
+// call, which is with nil once all is well. Observers are told of it.
+func (s *Source) Fail(err error) {
+	inj := s.inj
+	if inj.Disabled() {
+		return
+	}
+	inj.mu.Lock()
+	if err == nil {
+		delete(inj.failing, s.name)
+	} else {
+		inj.failing[s.name] = SourceFailure{Source: s.name, Err: err, Since: time.Now()}
+	}
+	inj.mu.Unlock()
+	inj.Report(err)
+}
+
 // Put is [Source.Put] for the source [SourceCode].
 func (inj *Injector) Put(rules ...Rule) error { return inj.Source(SourceCode).Put(rules...) }
 

@@ -39,6 +39,15 @@ type Status struct {
 	Overflow       uint64 // look-ups of points beyond the bound
 	Problems       uint64 // things ignored to keep a request going
 	ObserverPanics uint64
+	Failing        []SourceFailure // sources whose latest word could not be taken
+}
+
+// A SourceFailure is why a source, such as a file, is not followed at the
+// moment ([Source.Fail]).
+type SourceFailure struct {
+	Source string
+	Err    error
+	Since  time.Time
 }
 
 // Status returns what the injector is doing.
@@ -58,6 +67,9 @@ func (inj *Injector) Status() Status {
 		Overflow:       inj.points.overflow.Load(),
 		Problems:       inj.problems.Load(),
 		ObserverPanics: inj.observerPanics.Load(),
+		Failing: slices.SortedFunc(maps.Values(inj.failing), func(a, b SourceFailure) int {
+			return strings.Compare(a.Source, b.Source)
+		}),
 	}
 }
 

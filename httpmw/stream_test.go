@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -316,6 +317,7 @@ func TestAThousandThrottledBodiesEndTogether(t *testing.T) {
 		put(t, inj, rule("r", "ratings", inResponse(fault.StreamFault{PerSecond: 1})))
 		var wg sync.WaitGroup
 		var bytesRead atomic.Int64
+		before := runtime.NumGoroutine()
 		for range 1000 {
 			wg.Go(func() {
 				resp, err := rt.RoundTrip(httptest.NewRequest("GET", "http://ratings/", nil))
@@ -333,6 +335,7 @@ func TestAThousandThrottledBodiesEndTogether(t *testing.T) {
 		time.Sleep(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		require.EqualValues(t, 1000, ruleStatus(t, inj, "r").Held)
+		require.LessOrEqual(t, runtime.NumGoroutine(), before+1000, "one goroutine each: the reader's own")
 		start := time.Now()
 		inj.Halt()
 		wg.Wait()

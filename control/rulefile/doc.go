@@ -29,8 +29,8 @@
 // one mounted with subPath, which Kubernetes never updates).
 //
 // The whole file is taken, in one step, or none of it. Where it is refused,
-// the rules taken before go on; the reason is in [Watcher.Status] and is told
-// to the observers of the injector, once. A file that is empty or gone is
+// the rules taken before go on; the reason is in [Watcher.Status], at the
+// control endpoint, and is told to the observers of the injector, once. A file that is empty or gone is
 // refused too, since that is what a half-written one looks like.
 //
 // A rule that is the same as before is left alone, however it is written: its

@@ -120,6 +120,7 @@ func (w *Watcher) Done() <-chan struct{} {
 func (w *Watcher) follow(ctx context.Context) {
 	defer close(w.done)
 	defer w.taken.end(w.inj.Source(Source))
+	defer w.inj.Source(Source).Fail(nil)
 	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	for {
@@ -176,6 +177,7 @@ func (w *Watcher) judge() error {
 	w.mu.Lock()
 	w.status = Status{Path: w.path, Rules: len(doc.rules), Loaded: time.Now()}
 	w.mu.Unlock()
+	w.inj.Source(Source).Fail(nil)
 	if ignored != nil {
 		w.inj.Report(fmt.Errorf("rulefile: %s: %w", w.path, ignored))
 	}
@@ -186,7 +188,7 @@ func (w *Watcher) refuse(err error) {
 	w.mu.Lock()
 	w.status.Err, w.status.Failed = err, time.Now()
 	w.mu.Unlock()
-	w.inj.Report(err)
+	w.inj.Source(Source).Fail(err)
 }
 
 // A sighting is what a look at a file found.

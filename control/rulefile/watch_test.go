@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +71,8 @@ func (w *world) wantRefused(text string) {
 	w.Helper()
 	require.Equal(w, []string{text}, w.problems.take())
 	require.EqualError(w, w.watcher.Status().Err, text)
+	require.Len(w, w.inj.Status().Failing, 1)
+	require.EqualError(w, w.inj.Status().Failing[0].Err, text)
 	require.Equal(w, time.Now().Truncate(time.Second), w.watcher.Status().Failed)
 }
 
@@ -201,7 +202,7 @@ func TestBadFilesKeepTheLastGoodRules(t *testing.T) {
 		"a pipe in its place": {
 			func(t *testing.T, path string) {
 				require.NoError(t, os.Remove(path))
-				require.NoError(t, syscall.Mkfifo(path, 0o600))
+				makePipe(t, path)
 			},
 			"rulefile: read PATH: is not a file",
 		},
@@ -319,6 +320,7 @@ func TestFileThatNeverSettles(t *testing.T) {
 		write(w, w.path, file(rule("a"))) // as it was taken
 		w.settle()
 		require.NoError(w, w.watcher.Status().Err)
+		require.Empty(w, w.inj.Status().Failing)
 		require.Empty(w, w.problems.take())
 		w.wantLive("a")
 	})
