@@ -66,7 +66,17 @@ func (p *Point) Decide(ctx context.Context, op Operation) Decision {
 	if p == nil || p.snapshot.Load() == nil {
 		return Decision{}
 	}
-	return p.decide(ctx, op)
+	return p.decide(ctx, op, nil)
+}
+
+// DecideNamed is Decide for an operation whose name costs something to find:
+// name is called only if a rule applies, and its answer takes the place of
+// op's name, which becomes the raw one. Rules are matched by op as it is given.
+func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) Decision {
+	if p == nil || p.snapshot.Load() == nil {
+		return Decision{}
+	}
+	return p.decide(ctx, op, name)
 }
 
 // Armed reports whether anything is aimed at the point.
@@ -106,7 +116,7 @@ type call struct {
 	start  time.Time // of the call
 }
 
-func (p *Point) decide(ctx context.Context, op Operation) Decision {
+func (p *Point) decide(ctx context.Context, op Operation, name func() string) Decision {
 	s := p.snapshot.Load()
 	if s == nil {
 		return Decision{}
@@ -121,6 +131,9 @@ func (p *Point) decide(ctx context.Context, op Operation) Decision {
 	}
 	if l == nil || !l.admit(&c) {
 		return Decision{}
+	}
+	if name != nil {
+		c.op.Raw, c.op.Name = c.op.Name, name()
 	}
 	d := newDecision(l, c)
 	p.inj.telemetry.hit(ctx, d.f)

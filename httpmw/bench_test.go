@@ -23,6 +23,11 @@ type nullHandler struct{}
 
 func (nullHandler) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
+// nullMux can be asked for patterns and serves nothing.
+type nullMux struct{ *http.ServeMux }
+
+func (nullMux) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
 type nullWriter struct{ http.ResponseWriter }
 
 // setUp names a state of the injector.
@@ -151,6 +156,7 @@ func BenchmarkMiddleware(b *testing.B) {
 		b.Run(name+"/bare", run(nullHandler{}))
 		for _, s := range setUps() {
 			b.Run(name+"/"+s.name, run(httpmw.Middleware(s.injector(b))(nullHandler{})))
+			b.Run(name+"/around-a-mux/"+s.name, run(httpmw.Middleware(s.injector(b))(nullMux{http.NewServeMux()})))
 		}
 	}
 }

@@ -62,6 +62,7 @@ type middleware struct {
 	identify     func(*http.Request) scope.Request
 	requestRules bool
 	next         http.Handler
+	routes       router // next, if it is one
 }
 
 // Middleware returns middleware for a server: it establishes who each request
@@ -81,6 +82,7 @@ func Middleware(inj *fault.Injector, options ...Option) func(http.Handler) http.
 	return func(next http.Handler) http.Handler {
 		m := m
 		m.next = next
+		m.routes, _ = next.(router)
 		return &m
 	}
 }
@@ -105,7 +107,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 		r = inner
 	}
 	if m.point.Armed() && !m.isExempt(r.URL.Path) {
-		if d := m.point.Decide(r.Context(), m.operation(r)); d.Hit() {
+		if d := m.decide(r); d.Hit() {
 			m.faulted(w, r, d)
 			return
 		}

@@ -32,25 +32,24 @@ func Operations(f func(*http.Request) string) Option {
 	return option(func(m *middleware) { m.pattern = f })
 }
 
-// operation names what an incoming request does. Rules may name the pattern or
-// the path.
-func (m *middleware) operation(r *http.Request) fault.Operation {
+// decide asks the point about a request. A rule matches it by its path; one
+// that names a pattern matches the paths that the pattern stands for, so a
+// ServeMux has to be asked only for the name of what was hit. Names of other
+// routers may be anything and are matched too.
+func (m *middleware) decide(r *http.Request) fault.Decision {
 	op := operation(r)
-	pattern := r.Pattern
 	switch {
-	case pattern != "": // the middleware is inside the mux
+	case r.Pattern != "": // the middleware is inside the mux
+		op.Raw, op.Name = op.Name, pathOf(r.Pattern)
 	case m.pattern != nil:
-		pattern = m.callOperations(r)
-	default:
-		routes, ok := m.next.(router)
-		if !ok {
-			return op
-		}
-		_, pattern = routes.Handler(r)
+		op.Raw, op.Name = op.Name, pathOf(m.callOperations(r))
+	case m.routes != nil:
+		return m.point.DecideNamed(r.Context(), op, func() string {
+			_, pattern := m.routes.Handler(r)
+			return pathOf(pattern)
+		})
 	}
-	op.Raw = op.Name
-	op.Name = pathOf(pattern)
-	return op
+	return m.point.Decide(r.Context(), op)
 }
 
 // callOperations contains a panic of the service's function.

@@ -31,8 +31,7 @@ func TestFullDuplex(t *testing.T) {
 				x.note("server", describeError(rc.Flush()))
 			}
 		}))
-		body, writer := io.Pipe()
-		defer writer.Close()
+		body, writer := x.pipe(ctx)
 		req := x.request(ctx, http.MethodPost, server.URL)
 		req.Body = body
 		resp, err := x.client(server).Do(req)

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -192,6 +193,18 @@ func (x *exchange) request(ctx context.Context, method, url string) *http.Reques
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	require.NoError(x, err)
 	return req
+}
+
+// pipe returns a request body that is written while it is sent, and that ends
+// with ctx whoever waits for whom.
+func (x *exchange) pipe(ctx context.Context) (io.ReadCloser, *io.PipeWriter) {
+	body, writer := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = writer.CloseWithError(context.Cause(ctx)) })
+	x.onClose(func() {
+		stop()
+		_ = writer.Close()
+	})
+	return body, writer
 }
 
 // sortedKeys returns the keys of a header.

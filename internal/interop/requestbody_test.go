@@ -104,8 +104,7 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 // the handler has its beginning.
 func TestRequestBodyIsStreamed(t *testing.T) {
 	unnoticedByProtocol(t, func(ctx context.Context, x *exchange, p protocol) {
-		body, writer := io.Pipe()
-		defer writer.Close()
+		body, writer := x.pipe(ctx)
 		server := x.serve(p, "server", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			for _, part := range []string{"one", "two", "three"} {
 				go func() { _, _ = io.WriteString(writer, part) }() // ends at the latest with the pipe
@@ -132,7 +131,7 @@ func TestRequestBodyBreaks(t *testing.T) {
 	unnoticedByProtocol(t, func(ctx context.Context, x *exchange, p protocol) {
 		arrived := make(chan struct{})
 		server := x.serve(p, "server", x.readsBeginning("good so far", arrived))
-		body := &countedBody{Reader: io.MultiReader(strings.NewReader("good so far"), endsAfter{arrived, errBody})}
+		body := &countedBody{Reader: io.MultiReader(strings.NewReader("good so far"), endsAfter{ctx, arrived, errBody})}
 		req := x.request(ctx, http.MethodPost, server.URL)
 		req.Body = body
 		x.send(x.client(server), req)
@@ -149,7 +148,7 @@ func TestRequestBodyIsTooShort(t *testing.T) {
 		arrived := make(chan struct{})
 		server := x.serve(p, "server", x.readsBeginning("short", arrived))
 		req := x.request(ctx, http.MethodPost, server.URL)
-		req.Body = io.NopCloser(io.MultiReader(strings.NewReader("short"), endsAfter{arrived, io.EOF}))
+		req.Body = io.NopCloser(io.MultiReader(strings.NewReader("short"), endsAfter{ctx, arrived, io.EOF}))
 		req.ContentLength = 10
 		if p == http2 {
 			x.send(x.client(server), req)
@@ -177,13 +176,18 @@ func (x *exchange) readsBeginning(beginning string, arrived chan<- struct{}) htt
 
 // endsAfter ends with an error once something has happened.
 type endsAfter struct {
+	ctx      context.Context // for Read has none
 	happened <-chan struct{}
 	err      error
 }
 
 func (r endsAfter) Read([]byte) (int, error) {
-	<-r.happened
-	return 0, r.err
+	select {
+	case <-r.happened:
+		return 0, r.err
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	}
 }
 
 // A request whose connection turns out to be dead is sent again with the body

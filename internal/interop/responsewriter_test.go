@@ -50,8 +50,7 @@ func TestReadDeadline(t *testing.T) {
 			x.note("server", describeError(err))
 			w.WriteHeader(http.StatusRequestTimeout)
 		}))
-		body, writer := io.Pipe()
-		defer writer.Close()
+		body, writer := x.pipe(ctx)
 		go func() { _, _ = io.WriteString(writer, "part") }() // ends at the latest with the pipe
 		req := x.request(ctx, http.MethodPost, server.URL)
 		req.Body = body
