@@ -103,7 +103,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 			ctx = m.withRequestRule(ctx, w, r)
 		}
 		inner := r.WithContext(ctx)
-		defer passPattern(r, inner)
+		defer handBack(r, inner)
 		r = inner
 	}
 	if m.point.Armed() && !m.isExempt(r.URL.Path) {
@@ -115,9 +115,13 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 	m.next.ServeHTTP(w, r)
 }
 
-// passPattern tells who is further out, such as tracing, the pattern that a
-// ServeMux further in has put into our copy of the request.
-func passPattern(outer, inner *http.Request) { outer.Pattern = inner.Pattern }
+// handBack puts into the request what was found out about our copy of it: the
+// pattern, which tracing further out wants to know, and the form whose files
+// the server removes when it is done.
+func handBack(outer, inner *http.Request) {
+	outer.Pattern = inner.Pattern
+	outer.MultipartForm = inner.MultipartForm
+}
 
 func (m *middleware) isExempt(path string) bool {
 	for _, prefix := range m.exempt {

@@ -100,7 +100,7 @@ func (discard) Flush()                      {}
 func (m *middleware) serveStream(w http.ResponseWriter, r *http.Request, d fault.Decision) {
 	if stream := d.Stream(fault.Request); stream != nil && hasBody(r) {
 		faulty := r.WithContext(r.Context())
-		defer passPattern(r, faulty)
+		defer handBack(r, faulty)
 		faulty.Body = newFaultyBody(r.Context(), r.Body, r.ContentLength, stream, cutInReading, func() {})
 		m.next.ServeHTTP(w, faulty)
 		return
