@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/misfit-go/misfit/internal/problem"
+	"github.com/misfit-go/misfit/scope"
 )
 
 // SourceRequest is the source of rules that requests carry.
@@ -35,6 +36,34 @@ func (inj *Injector) WithRequestRule(ctx context.Context, text string) (context.
 		return ctx, err
 	}
 	return context.WithValue(ctx, carriedKey{}, l), nil
+}
+
+// TakeRequestRule is [Injector.WithRequestRule] for adapters, where requests
+// enter: the rule is the one that the caller sent, in a field that may stand
+// once, or else the one that the request carries in its baggage, in which it
+// goes on to the services behind. The error says what is ignored and why; the
+// context is good all the same.
+func (inj *Injector) TakeRequestRule(ctx context.Context, sent []string) (context.Context, error) {
+	var text string
+	switch len(sent) {
+	case 0:
+		if text = scope.RuleFrom(ctx); text == "" {
+			return ctx, nil
+		}
+	case 1:
+		text = sent[0]
+	default:
+		return ctx, fmt.Errorf("fault: %d per-request rules sent; send one", len(sent))
+	}
+	ruled, err := inj.WithRequestRule(ctx, text)
+	if err != nil {
+		return ctx, err
+	}
+	carried, err := scope.WithRule(ruled, text)
+	if err != nil {
+		return ruled, fmt.Errorf("fault: the per-request rule holds in this service only: %w", err)
+	}
+	return carried, nil
 }
 
 func (inj *Injector) carry(text string) (*liveRule, error) {

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/scope"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/baggage"
 )
 
 const carried = `{"target":{"points":["db"]},"fault":{"error":{"class":"refused"}}}`
@@ -114,4 +116,86 @@ func TestCarriedRulesAreBounded(t *testing.T) {
 	require.Equal(t, 2000-1024, refused)
 	require.Len(t, inj.Rules(), 1024)
 	require.Len(t, inj.Halt(), 1024)
+}
+
+func TestTakeRequestRule(t *testing.T) {
+	const (
+		onCache = `{"target":{"points":["cache"]},"fault":{"error":{"class":"refused"}}}`
+		bad     = `{"target":{"points":["db"]},"fault":{"dely":{}}}`
+	)
+	for _, test := range []struct {
+		name    string
+		baggage string // the rule in it
+		sent    []string
+		hit     string // the point that fails
+		on      string // the rule that goes on to the services behind
+		wrong   string
+	}{
+		{name: "none"},
+		{name: "sent", sent: []string{carried}, hit: "db", on: carried},
+		{name: "in baggage", baggage: carried, hit: "db", on: carried},
+		{name: "both", baggage: carried, sent: []string{onCache}, hit: "cache", on: onCache},
+		{name: "two", sent: []string{carried, onCache}, wrong: "fault: 2 per-request rules sent; send one"},
+		{name: "one twice", sent: []string{carried, carried, carried}, wrong: "fault: 3 per-request rules sent; send one"},
+		{name: "two, and one in baggage", baggage: carried, sent: []string{carried, onCache}, on: carried, wrong: "2 per-request rules"},
+		{name: "refused", sent: []string{bad}, wrong: `unknown field "dely"; did you mean "delay"?`},
+		{name: "refused in baggage", baggage: bad, on: bad, wrong: `unknown field "dely"`},
+		{name: "refused, with one in baggage", baggage: carried, sent: []string{bad}, on: carried, wrong: `unknown field "dely"`},
+		{name: "empty", sent: []string{""}, wrong: "fault: per-request rule: syntax error"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inj := fault.New("svc")
+			before := customer("42")
+			if test.baggage != "" {
+				var err error
+				before, err = scope.WithRule(before, test.baggage)
+				require.NoError(t, err)
+			}
+			ctx, err := inj.TakeRequestRule(before, test.sent)
+			if test.wrong != "" {
+				require.ErrorContains(t, err, test.wrong)
+				require.Equal(t, before, ctx, "as it was")
+			} else {
+				require.NoError(t, err)
+			}
+			for _, point := range []string{"db", "cache"} {
+				require.Equal(t, point == test.hit, hitBy(inj.Point("custom", point), ctx, "") != "", point)
+				require.Empty(t, hitBy(inj.Point("custom", point), before, ""), "the caller's own context stays")
+			}
+			require.Equal(t, test.on, scope.RuleFrom(ctx))
+			require.Equal(t, "42", scope.From(ctx).Customer)
+			if test.hit == "" {
+				require.Empty(t, inj.Rules())
+			}
+		})
+	}
+}
+
+func TestTakeRequestRuleThatDoesNotFitInBaggage(t *testing.T) {
+	m, err := baggage.NewMemberRaw("theirs", strings.Repeat("x", 8000))
+	require.NoError(t, err)
+	bag, err := baggage.New(m)
+	require.NoError(t, err)
+	full := baggage.ContextWithBaggage(context.Background(), bag)
+	inj := fault.New("svc")
+	ctx, err := inj.TakeRequestRule(full, []string{carried + strings.Repeat(" ", 200)})
+	require.ErrorContains(t, err, "fault: the per-request rule holds in this service only: ")
+	require.ErrorContains(t, err, "does not fit")
+	require.NotEmpty(t, hitBy(inj.Point("custom", "db"), ctx, ""), "and holds there")
+	require.Empty(t, scope.RuleFrom(ctx))
+	require.Equal(t, bag.String(), baggage.FromContext(ctx).String(), "what others put there stays")
+}
+
+func TestTakeRequestRuleWhereNoneIsTaken(t *testing.T) {
+	halted := fault.New("svc")
+	halted.Halt()
+	var none *fault.Injector
+	for want, inj := range map[error]*fault.Injector{fault.ErrHalted: halted, fault.ErrDisabled: none} {
+		ctx, err := inj.TakeRequestRule(context.Background(), []string{carried})
+		require.ErrorIs(t, err, want)
+		require.Equal(t, context.Background(), ctx)
+		ctx, err = inj.TakeRequestRule(context.Background(), nil)
+		require.NoError(t, err)
+		require.Equal(t, context.Background(), ctx)
+	}
 }

@@ -21,9 +21,13 @@ var (
 	}
 	bothEnds = slices.Concat(
 		[]fault.Effect{fault.EffectDelay, fault.EffectErrorHTTP, fault.EffectBlackHole, fault.EffectPanic, fault.EffectLostReply},
-		fault.StreamEffects(fault.Response), fault.StreamEffects(fault.Request),
+		streamEffects(fault.Response), streamEffects(fault.Request),
 	)
 )
+
+func streamEffects(direction fault.Direction) []fault.Effect {
+	return fault.StreamEffects(direction, fault.EffectCut, fault.EffectStall, fault.EffectThrottle, fault.EffectCorrupt)
+}
 
 func classEffects[T any](table map[fault.Class]T) []fault.Effect {
 	var effects []fault.Effect

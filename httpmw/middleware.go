@@ -2,17 +2,24 @@ package httpmw
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/faultstatus"
 	"github.com/misfit-go/misfit/scope"
 )
 
 // RuleHeader is the request header in which a test client sends a rule for
 // its own request, as JSON. It is read only behind [UnsafeRequestRules].
 const RuleHeader = "Fault-Rule"
+
+// StatusHeader is the response header in which the library says what it did:
+// "applied" on every response that it made itself, with the rule and the
+// point, and "ignored" with the reason where a client sent a [RuleHeader] that
+// was refused. Its value is a structured field, RFC 9651: a list of tokens
+// with parameters.
+const StatusHeader = "Fault-Status"
 
 // An Option configures [Middleware].
 type Option interface{ apply(*middleware) }
@@ -159,85 +166,24 @@ func (m *middleware) faulted(w http.ResponseWriter, r *http.Request, d fault.Dec
 
 // identified returns the request's context with its identity in it.
 func (m *middleware) identified(r *http.Request) context.Context {
-	ctx := r.Context()
-	var who scope.Request
-	if known := scope.From(ctx); known != nil {
-		who = *known
-	} else {
-		var ignored error
-		ctx, who, ignored = scope.Extract(ctx, headers(r.Header))
-		m.inj.Report(ignored)
-	}
+	var identify func() scope.Request
 	if m.identify != nil {
-		who = m.overlay(who, r)
+		identify = func() scope.Request { return m.identify(r) }
 	}
-	return scope.With(ctx, who)
+	ctx, ignored := scope.Enter(r.Context(), headers(r.Header), identify)
+	m.inj.Report(ignored)
+	return ctx
 }
 
-// overlay puts what the service says over what the headers said.
-func (m *middleware) overlay(who scope.Request, r *http.Request) scope.Request {
-	said, err := callIdentify(m.identify, r)
-	if err == nil {
-		err = said.Validate()
-	}
-	m.inj.Report(err)
-	if said.ID != "" {
-		who.ID = said.ID
-	}
-	if said.Customer != "" {
-		who.Customer = said.Customer
-	}
-	if len(said.Attributes) > 0 {
-		merged := make(map[string]string, len(who.Attributes)+len(said.Attributes))
-		for _, attributes := range []map[string]string{who.Attributes, said.Attributes} {
-			for name, value := range attributes {
-				merged[name] = value
-			}
-		}
-		who.Attributes = merged
-	}
-	return who
-}
-
-func callIdentify(f func(*http.Request) scope.Request, r *http.Request) (who scope.Request, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("httpmw: the Identify function panicked: %v", v)
-		}
-	}()
-	return f(r), nil
-}
-
-// withRequestRule takes a rule from the header, or else from baggage, and
-// answers with what it ignored and why.
+// withRequestRule takes the rule that the request carries, and answers with
+// what it ignored and why.
 func (m *middleware) withRequestRule(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
-	var text string
-	switch sent := r.Header[RuleHeader]; len(sent) {
-	case 0:
-		if text = scope.RuleFrom(ctx); text == "" {
-			return ctx
-		}
-	case 1:
-		text = sent[0]
-	default:
-		m.ignored(w, fmt.Errorf("httpmw: %d %s headers; send one", len(sent), RuleHeader))
-		return ctx
+	ctx, ignored := m.inj.TakeRequestRule(ctx, r.Header[RuleHeader])
+	if ignored != nil {
+		m.inj.Report(ignored)
+		w.Header().Add(StatusHeader, faultstatus.Ignored(ignored))
 	}
-	ruled, err := m.inj.WithRequestRule(ctx, text)
-	if err != nil {
-		m.ignored(w, err)
-		return ctx
-	}
-	carried, err := scope.WithRule(ruled, text)
-	if err != nil {
-		m.ignored(w, fmt.Errorf("the rule holds in this service only: %w", err))
-	}
-	return carried
-}
-
-func (m *middleware) ignored(w http.ResponseWriter, err error) {
-	m.inj.Report(err)
-	w.Header().Add(StatusHeader, ignoredStatus(err))
+	return ctx
 }
 
 // headers lets the scope package read and write an http.Header.

@@ -80,7 +80,7 @@ func TestRequestRule(t *testing.T) {
 		"not JSON":  {[]string{"{"}, `ignored;reason="fault: per-request rule: syntax error`},
 		"unknown":   {[]string{`{"fault":{"dely":{}}}`}, `unknown field \"dely\"; did you mean \"delay\"?`},
 		"no fault":  {[]string{`{"target":{"points":["ratings"]}}`}, `fault: does nothing`},
-		"two":       {[]string{refuseRatings, refuseRatings}, "2 Fault-Rule headers; send one"},
+		"two":       {[]string{refuseRatings, refuseRatings}, "fault: 2 per-request rules sent; send one"},
 		"expired":   {[]string{strings.TrimSuffix(refuseRatings, "}") + `,"expires":"2020-01-01T00:00:00Z"}`}, "is over"},
 		"guardrail": {[]string{`{"target":{"points":["ratings"]},"fault":{"delay":{"fixed":"1h"}}}`}, "the guardrail MaxDelay allows 5m0s"},
 		"oversized": {[]string{strings.TrimSuffix(refuseRatings, "}") + `,"note":"` + strings.Repeat("x", 5000) + `"}`}, "at most 4096 are allowed"},

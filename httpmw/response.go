@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/faultstatus"
 )
 
 // response is a whole response as a server would have sent it.
@@ -40,7 +41,8 @@ func contents(status fault.HTTPStatus, d fault.Decision) (http.Header, string) {
 	for name, value := range status.Headers {
 		header.Set(name, value)
 	}
-	header.Set(StatusHeader, appliedStatus(d))
+	mark := d.Mark(nil)
+	header.Set(StatusHeader, faultstatus.Applied(mark.Rule, mark.Point))
 	if status.Status == http.StatusNoContent || status.Status == http.StatusNotModified {
 		return header, ""
 	}

@@ -1,0 +1,60 @@
+package scope
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// Enter establishes who an incoming request is and returns a context that
+// belongs to it. Adapters call it where requests enter a service.
+//
+// What ctx says is believed first, then what the carrier says ([Extract]).
+// Fields that identify returns go before both; those it leaves empty keep what
+// was said. identify may be nil; a panic in it is contained. An error says what
+// was ignored; the context is good all the same.
+func Enter(ctx context.Context, carrier propagation.TextMapCarrier, identify func() Request) (context.Context, error) {
+	var who Request
+	var ignored error
+	if known := From(ctx); known != nil {
+		who = *known
+	} else {
+		ctx, who, ignored = Extract(ctx, carrier)
+	}
+	if identify != nil {
+		said, err := contain(identify)
+		ignored = errors.Join(ignored, err)
+		who = who.overlaidBy(said)
+	}
+	return With(ctx, who), ignored
+}
+
+func contain(identify func() Request) (said Request, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("scope: the Identify function panicked: %v", v)
+		}
+	}()
+	said = identify()
+	return said, said.Validate()
+}
+
+// overlaidBy returns r with the fields of said that are not empty.
+func (r Request) overlaidBy(said Request) Request {
+	if said.ID != "" {
+		r.ID = said.ID
+	}
+	if said.Customer != "" {
+		r.Customer = said.Customer
+	}
+	if len(said.Attributes) > 0 {
+		merged := make(map[string]string, len(r.Attributes)+len(said.Attributes))
+		maps.Copy(merged, r.Attributes)
+		maps.Copy(merged, said.Attributes)
+		r.Attributes = merged
+	}
+	return r
+}
