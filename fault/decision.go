@@ -34,6 +34,7 @@ type firing struct {
 	delay   time.Duration // before the call
 	padTo   time.Duration // from start to the end of the call
 	counted bool          // in Injector.held
+	failing bool          // held for its error: see Hold
 	over    bool          // the rule ended during a wait: the call goes on untouched
 	done    atomic.Bool
 }
@@ -137,6 +138,30 @@ func (d Decision) Before(ctx context.Context) error {
 	return nil
 }
 
+// Hold holds a call that is to fail, for protocols under which the failure does
+// not show as long as the caller is ready to wait for it to pass. It returns an
+// [*Error] with the context's cause when the context ends, and nil when the rule
+// does; the call then goes on untouched, as it does where the guardrail MaxHeld
+// leaves no room for it.
+func (d Decision) Hold(ctx context.Context) error {
+	f := d.f
+	if f == nil || f.over {
+		return nil
+	}
+	if inj := f.point.inj; !f.counted {
+		if inj.held.Add(1) > int64(inj.guardrails.MaxHeld) {
+			inj.held.Add(-1)
+			f.rule.skip(&f.call, SkipHeld)
+			f.over = true
+			return nil
+		}
+		f.counted = true
+	}
+	f.failing = true
+	defer f.release()
+	return f.hold(ctx, forever)
+}
+
 // Fault returns what is to happen to the call: the rule's fault, or nothing
 // if the rule ended meanwhile.
 func (d Decision) Fault() Fault {
@@ -146,12 +171,27 @@ func (d Decision) Fault() Fault {
 	return d.f.rule.rule.Fault
 }
 
+// InForce reports whether the rule still has the call. It has not once it has
+// ended, or an edit let go of the call.
+func (d Decision) InForce() bool { return d.f != nil && d.f.inForce() }
+
+// Fork returns the same answer for another goroutine. Only d itself is to be
+// Done.
+func (d Decision) Fork() Decision {
+	if d.f == nil {
+		return d
+	}
+	own := &firing{call: d.f.call, rule: d.f.rule, padTo: d.f.padTo, over: d.f.over}
+	own.done.Store(true)
+	return Decision{own}
+}
+
 // After waits until a call that is padded has taken its minimum, and where its
 // reply is lost in a black hole, until the rule ends. It returns an [*Error]
 // with the context's cause when the context ends first.
 func (d Decision) After(ctx context.Context) error {
 	f := d.f
-	if f == nil || f.over {
+	if f == nil || !f.inForce() { // the rule may have ended during the call
 		return nil
 	}
 	if f.padTo > 0 {
@@ -201,10 +241,19 @@ func (d Decision) Mark(cause error) *Error {
 
 // Named returns the registered error that the fault names, marked, or nil.
 func (d Decision) Named() error {
+	if named := d.Registered(); named != nil {
+		return d.Mark(named)
+	}
+	return nil
+}
+
+// Registered returns the registered error that the fault names, as it was
+// registered, or nil.
+func (d Decision) Registered() error {
 	if e := d.Fault().Error; e == nil || e.Name == "" {
 		return nil
 	}
-	return d.Mark(d.f.rule.named)
+	return d.f.rule.named
 }
 
 // PanicValue is what a panic of the fault panics with.

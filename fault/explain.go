@@ -110,7 +110,7 @@ func (inj *Injector) Explain(q Question) (Explanation, error) {
 	if err := in.locate(q.Point); err != nil {
 		return Explanation{}, fmt.Errorf("fault: %w", err)
 	}
-	in.call = call{point: in.point, op: q.Operation}
+	in.call = newCall(in.point, q.Operation, nil)
 	if r := q.Request; r.ID != "" || r.Customer != "" || len(r.Attributes) > 0 {
 		in.call.request = &r
 	}
@@ -163,7 +163,7 @@ func (in *inquiry) locate(text string) error {
 	in.anyEffect = true
 	for _, p := range known {
 		if p.kind == key.kind {
-			in.point.effects, in.anyEffect = p.effects, false
+			in.point.effects, in.point.reserved, in.anyEffect = p.effects, p.reserved, false
 			break
 		}
 	}
@@ -235,8 +235,10 @@ func (in *inquiry) elsewhere(l *liveRule) (Reason, string) {
 		}
 	}
 	switch op := in.call.op; {
-	case l.matchOperation(p, op):
+	case l.matchOperation(&in.call):
 		return "", ""
+	case in.call.reserved != "" && !l.names(&in.call):
+		return ReasonOperation, "does not name the operation, which only a rule that does is for: " + quote(in.call.reserved+"*")
 	case len(l.operations) > 0 && !anyOperation(l.operations, op):
 		return ReasonOperation, "is not for the operation"
 	}

@@ -41,6 +41,9 @@ type ErrorFault struct {
 	// HTTP is an exact response.
 	HTTP *HTTPStatus `json:"http,omitempty"`
 
+	// GRPC is an exact status.
+	GRPC *GRPCStatus `json:"grpc,omitempty"`
+
 	// Name is an error that the service registered with [WithNamedError].
 	Name string `json:"name,omitempty"`
 }
@@ -104,6 +107,7 @@ const (
 	EffectDelay     Effect = "delay"
 	EffectPadTo     Effect = "delay.padTo"
 	EffectErrorHTTP Effect = "error.http"
+	EffectErrorGRPC Effect = "error.grpc"
 	EffectErrorName Effect = "error.name"
 	EffectBlackHole Effect = "blackHole"
 	EffectPanic     Effect = "panic"
@@ -124,14 +128,8 @@ func (f Fault) Effects() []Effect {
 			effects = append(effects, EffectDelay)
 		}
 	}
-	switch {
-	case f.Error == nil:
-	case f.Error.HTTP != nil:
-		effects = append(effects, EffectErrorHTTP)
-	case f.Error.Name != "":
-		effects = append(effects, EffectErrorName)
-	default:
-		effects = append(effects, EffectOf(f.Error.Class))
+	if f.Error != nil {
+		effects = append(effects, f.Error.effect())
 	}
 	if f.BlackHole {
 		effects = append(effects, EffectBlackHole)
@@ -149,6 +147,26 @@ func (f Fault) Effects() []Effect {
 		effects = append(effects, EffectDuplicate)
 	}
 	return effects
+}
+
+func (e *ErrorFault) effect() Effect {
+	switch {
+	case e.HTTP != nil:
+		return EffectErrorHTTP
+	case e.GRPC != nil:
+		return EffectErrorGRPC
+	case e.Name != "":
+		return EffectErrorName
+	}
+	return EffectOf(e.Class)
+}
+
+// failure is the error that the call, or one of its streams, fails with.
+func (f *Fault) failure() *ErrorFault {
+	if f.Stream != nil && f.Stream.Error != nil {
+		return f.Stream.Error
+	}
+	return f.Error
 }
 
 // Validate reports everything that is wrong with f, each finding with its path.
@@ -182,7 +200,7 @@ func (f Fault) Validate() error {
 
 // waits reports whether a call may be held by f.
 func (f Fault) waits() bool {
-	return f.Delay != nil || f.BlackHole || f.Stream != nil && (f.Stream.Stall || f.Stream.PerSecond > 0)
+	return f.Delay != nil || f.BlackHole || f.Stream != nil && f.Stream.waits()
 }
 
 func (e ErrorFault) validate() error {
@@ -198,13 +216,29 @@ func (e ErrorFault) validate() error {
 		given++
 		problems.AddAt("http", e.HTTP.validate())
 	}
+	if e.GRPC != nil {
+		given++
+		problems.AddAt("grpc", e.GRPC.validate())
+	}
 	if e.Name != "" {
 		given++
 	}
 	if given != 1 {
-		problems.Addf("", "has %d of class, http and name; give exactly one", given)
+		problems.Addf("", "has %d of class, http, grpc and name; give exactly one", given)
 	}
 	return problems.Err()
+}
+
+func (e *ErrorFault) clone() *ErrorFault {
+	if e == nil {
+		return nil
+	}
+	copied := *e
+	if e.HTTP != nil {
+		copied.HTTP = &HTTPStatus{e.HTTP.Status, maps.Clone(e.HTTP.Headers), e.HTTP.Body}
+	}
+	copied.GRPC = e.GRPC.clone()
+	return &copied
 }
 
 const maxBodyBytes = 64 << 10

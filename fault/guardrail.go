@@ -9,7 +9,8 @@ import (
 // Guardrails are ceilings that the service's own code sets. A rule that asks
 // for more is refused, never trimmed.
 type Guardrails struct {
-	// MaxDelay is the longest delay a rule may ask for. Default 5 minutes.
+	// MaxDelay is the longest delay a rule may ask for, of a call or of one unit
+	// of a stream. Default 5 minutes.
 	MaxDelay time.Duration
 
 	// MaxPercent is the largest share of traffic, in percent, that a rule may
@@ -50,6 +51,9 @@ func (g Guardrails) check(r Rule, ttl time.Duration) error {
 	var problems problem.List
 	if d := r.Fault.Delay; d != nil && d.Longest() > g.MaxDelay {
 		problems.Addf("fault.delay", "may last %v; the guardrail MaxDelay allows %v", d.Longest(), g.MaxDelay)
+	}
+	if s := r.Fault.Stream; s != nil && s.Delay != nil && s.Delay.Longest() > g.MaxDelay {
+		problems.Addf("fault.stream.delay", "may last %v; the guardrail MaxDelay allows %v", s.Delay.Longest(), g.MaxDelay)
 	}
 	if share := r.Scope.Share(); share > g.MaxPercent {
 		problems.Addf("scope.percent", "selects up to %v %% of traffic; the guardrail MaxPercent allows %v %%", share, g.MaxPercent)

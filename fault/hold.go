@@ -63,7 +63,8 @@ func (l *liveRule) keeps(f *firing) bool {
 	return now.BlackHole == before.BlackHole && now.LostReply == before.LostReply &&
 		(now.Delay != nil) == (before.Delay != nil) && sameStream(now.Stream, before.Stream) &&
 		l.arming(f.point.inj, f.point) == armedHere &&
-		l.matchOperation(f.point, f.op) &&
+		(!f.failing || sameError(now.Error, before.Error)) &&
+		l.matchOperation(&f.call) &&
 		l.scope.Match(f.request, f.drawn) == scope.In &&
 		!l.expired(time.Now())
 }
@@ -72,5 +73,13 @@ func sameStream(a, b *StreamFault) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.direction() == b.direction() && a.Stall == b.Stall && a.Cut == b.Cut && (a.PerSecond > 0) == (b.PerSecond > 0)
+	return a.direction() == b.direction() && a.Stall == b.Stall && a.Cut == b.Cut &&
+		(a.PerSecond > 0) == (b.PerSecond > 0) && (a.Delay != nil) == (b.Delay != nil) && sameError(a.Error, b.Error)
+}
+
+func sameError(a, b *ErrorFault) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.effect() == b.effect()
 }

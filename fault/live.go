@@ -2,6 +2,7 @@ package fault
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,7 @@ type liveRule struct {
 	exceptOps  []operationPattern
 	scope      *scope.Matcher
 	salt       string
-	named      error // of Fault.Error.Name
+	named      error // of the name in Fault.failure
 	effects    []Effect
 	waits      bool // may hold a call
 
@@ -77,7 +78,7 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 	if r.Scope.Salt != "" {
 		l.salt = r.Scope.Salt
 	}
-	if e := r.Fault.Error; e != nil && e.Name != "" {
+	if e := r.Fault.failure(); e != nil && e.Name != "" {
 		l.named = inj.named[e.Name]
 	}
 	return l
@@ -122,14 +123,21 @@ func anyPoint(patterns []pointPattern, p *Point) bool {
 
 // matchOperation asks the part of the target that differs from call to call
 // at a point where the rule is armed.
-func (l *liveRule) matchOperation(p *Point, op Operation) bool {
-	if len(l.operations) > 0 && !anyOperation(l.operations, op) {
+func (l *liveRule) matchOperation(c *call) bool {
+	if c.reserved != "" && !l.names(c) || len(l.operations) > 0 && !anyOperation(l.operations, c.op) {
 		return false
 	}
-	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, op) {
+	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, c.op) {
 		return true
 	}
-	return len(l.except) > 0 && !anyPoint(l.except, p)
+	return len(l.except) > 0 && !anyPoint(l.except, c.point)
+}
+
+// names reports whether the rule spells out the reserved operation of the call.
+func (l *liveRule) names(c *call) bool {
+	return slices.ContainsFunc(l.operations, func(pattern operationPattern) bool {
+		return strings.HasPrefix(pattern.name, c.reserved) && pattern.match(c.op)
+	})
 }
 
 func anyOperation(patterns []operationPattern, op Operation) bool {

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ type Point struct {
 	kind     string
 	name     string
 	effects  []Effect
+	reserved []string
 }
 
 // A Kind describes the points of one adapter.
@@ -28,6 +30,12 @@ type Kind struct {
 	// PassesOn says that points of the kind pass the identity of requests on
 	// to other processes.
 	PassesOn bool
+
+	// Reserved are prefixes of operations' names that a rule is for only if one
+	// of its operations begins with the same text, without a *. They keep what a
+	// service needs to stay alive, such as health checks, out of rules that are
+	// for everything.
+	Reserved []string
 }
 
 // An Operation is what one call does: a verb, which may be empty, and a name.
@@ -106,9 +114,10 @@ func (p *Point) Inject(ctx context.Context, op Operation) error {
 
 // A call is one call at a point while it is decided.
 type call struct {
-	point   *Point
-	request *scope.Request
-	op      Operation
+	point    *Point
+	request  *scope.Request
+	op       Operation
+	reserved string // the prefix that reserves op, if one does
 
 	// What fires fills in when a rule applies.
 	number uint64    // of the hits of the rule
@@ -121,7 +130,7 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 	if s == nil {
 		return Decision{}
 	}
-	c := call{point: p, request: scope.From(ctx), op: op}
+	c := newCall(p, op, scope.From(ctx))
 	var l *liveRule
 	if s.carried {
 		l = findCarried(ctx, &c)
@@ -138,6 +147,16 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 	d := newDecision(l, c)
 	p.inj.telemetry.hit(ctx, d.f)
 	return d
+}
+
+func newCall(p *Point, op Operation, r *scope.Request) call {
+	c := call{point: p, request: r, op: op}
+	for _, prefix := range p.reserved {
+		if strings.HasPrefix(op.Name, prefix) && len(prefix) > len(c.reserved) {
+			c.reserved = prefix
+		}
+	}
+	return c
 }
 
 func (c *call) event(kind EventKind, l *liveRule) Event {

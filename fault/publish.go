@@ -145,8 +145,12 @@ func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, t
 			problems.Addf("expires", "%s is over", r.Expires.Format(time.RFC3339))
 		}
 	}
-	if e := r.Fault.Error; e != nil && e.Name != "" && inj.named[e.Name] == nil {
-		problems.Addf("fault.error.name", "%s is not registered; there are: %s", quote(e.Name), list(inj.namedErrors()))
+	if e := r.Fault.failure(); e != nil && e.Name != "" && inj.named[e.Name] == nil {
+		path := "fault.error.name"
+		if e != r.Fault.Error {
+			path = "fault.stream.error.name"
+		}
+		problems.Addf(path, "%s is not registered; there are: %s", quote(e.Name), list(inj.namedErrors()))
 	}
 	guarded := r
 	if !needsScope {
@@ -281,14 +285,13 @@ func (r Rule) clone() Rule {
 	if r.Fault.Delay != nil {
 		r.Fault.Delay = new(*r.Fault.Delay)
 	}
-	if r.Fault.Error != nil {
-		r.Fault.Error = new(*r.Fault.Error)
-		if http := r.Fault.Error.HTTP; http != nil {
-			r.Fault.Error.HTTP = &HTTPStatus{http.Status, maps.Clone(http.Headers), http.Body}
-		}
-	}
+	r.Fault.Error = r.Fault.Error.clone()
 	if r.Fault.Stream != nil {
 		r.Fault.Stream = new(*r.Fault.Stream)
+		r.Fault.Stream.Error = r.Fault.Stream.Error.clone()
+		if r.Fault.Stream.Delay != nil {
+			r.Fault.Stream.Delay = new(*r.Fault.Stream.Delay)
+		}
 	}
 	return r
 }

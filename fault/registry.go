@@ -73,7 +73,10 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 			return p
 		}
 	}
-	p := &Point{inj: inj, kind: key.kind, name: key.name, effects: slices.Sorted(slices.Values(kind.Effects))}
+	p := &Point{
+		inj: inj, kind: key.kind, name: key.name,
+		effects: slices.Sorted(slices.Values(kind.Effects)), reserved: slices.Clone(kind.Reserved),
+	}
 	inj.publishAt(p)
 	if kind.PassesOn {
 		inj.uses.Or(usePassesOn)

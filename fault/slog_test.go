@@ -98,7 +98,7 @@ func TestReleases(t *testing.T) {
 		require.Len(t, seen.all(), before+3, "a hit, and a release for each wait")
 		require.Equal(t, 2*time.Second, last().Waited)
 
-		stream := inj.PointOf(fault.Kind{Name: "stream", Effects: fault.StreamEffects(fault.Response)}, "db")
+		stream := inj.PointOf(fault.Kind{Name: "stream", Effects: fault.StreamEffects(fault.Response, fault.EffectThrottle)}, "db")
 		put(t, inj, rule("r", fault.Fault{Stream: &fault.StreamFault{PerSecond: 20}}))
 		before = len(seen.all())
 		d := stream.Decide(context.Background(), fault.Operation{})

@@ -86,7 +86,7 @@ func (s *snapshot) find(c *call) *liveRule {
 // selects reports whether the rule is for the call, and counts the attempt if
 // the scope asks for it.
 func (l *liveRule) selects(c *call) bool {
-	if !l.matchOperation(c.point, c.op) {
+	if !l.matchOperation(c) {
 		return false
 	}
 	var n uint64

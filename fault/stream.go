@@ -12,8 +12,8 @@ import (
 )
 
 // A StreamFault acts in mid-stream. It counts units: bytes of a body over
-// HTTP. One of Cut, Stall and PerSecond is set, or none; Corrupt may stand
-// alone or beside them.
+// HTTP, messages over gRPC. One of Cut, Error, Stall, PerSecond and Delay is
+// set, or none; Corrupt may stand alone or beside them.
 type StreamFault struct {
 	// Direction is the stream that is faulted: the response's if empty.
 	Direction Direction `json:"direction,omitempty"`
@@ -21,10 +21,12 @@ type StreamFault struct {
 	// After is how many units pass untouched first.
 	After int64 `json:"after,omitempty"`
 
-	Cut       bool    `json:"cut,omitempty"`       // then the connection is lost
-	Stall     bool    `json:"stall,omitempty"`     // then nothing more comes until the rule ends
-	PerSecond int64   `json:"perSecond,omitempty"` // then at most so many units come in a second
-	Corrupt   float64 `json:"corrupt,omitempty"`   // then this share of the units, up to 1, is wrong
+	Cut       bool        `json:"cut,omitempty"`       // then the connection is lost
+	Error     *ErrorFault `json:"error,omitempty"`     // then the call fails with it
+	Stall     bool        `json:"stall,omitempty"`     // then nothing more comes until the rule ends
+	PerSecond int64       `json:"perSecond,omitempty"` // then at most so many units come in a second
+	Delay     *Delay      `json:"delay,omitempty"`     // then each unit waits, in any form but padTo
+	Corrupt   float64     `json:"corrupt,omitempty"`   // then this share of the units, up to 1, is wrong
 }
 
 // A Direction is one of the two streams of a call.
@@ -35,20 +37,23 @@ const (
 	Request  Direction = "request"  // from the caller to the called
 )
 
-// The effects of a [StreamFault].
+// What a [StreamFault] can do to a stream. With EffectStreamError goes the
+// effect of the error itself.
 const (
-	EffectCut      = "cut"
-	EffectStall    = "stall"
-	EffectThrottle = "throttle"
-	EffectCorrupt  = "corrupt"
+	EffectCut         = "cut"
+	EffectStreamError = "error"
+	EffectStall       = "stall"
+	EffectThrottle    = "throttle"
+	EffectStreamDelay = "delay"
+	EffectCorrupt     = "corrupt"
 )
 
-// StreamEffects lists all effects that a [StreamFault] can have on one
+// StreamEffects lists the effects of doing what names say to the stream of one
 // direction, such as "stream.response.cut".
-func StreamEffects(direction Direction) []Effect {
-	var effects []Effect
-	for _, name := range []string{EffectCut, EffectStall, EffectThrottle, EffectCorrupt} {
-		effects = append(effects, streamEffect(direction, name))
+func StreamEffects(direction Direction, names ...string) []Effect {
+	effects := make([]Effect, len(names))
+	for i, name := range names {
+		effects[i] = streamEffect(direction, name)
 	}
 	return effects
 }
@@ -69,13 +74,25 @@ func (s StreamFault) effects() []Effect {
 	for _, e := range []struct {
 		set  bool
 		name string
-	}{{s.Cut, EffectCut}, {s.Stall, EffectStall}, {s.PerSecond > 0, EffectThrottle}, {s.Corrupt > 0, EffectCorrupt}} {
+	}{
+		{s.Cut, EffectCut},
+		{s.Error != nil, EffectStreamError},
+		{s.Stall, EffectStall},
+		{s.PerSecond > 0, EffectThrottle},
+		{s.Delay != nil, EffectStreamDelay},
+		{s.Corrupt > 0, EffectCorrupt},
+	} {
 		if e.set {
 			effects = append(effects, streamEffect(s.direction(), e.name))
 		}
 	}
+	if s.Error != nil {
+		effects = append(effects, s.Error.effect())
+	}
 	return effects
 }
+
+func (s *StreamFault) waits() bool { return s.Stall || s.PerSecond > 0 || s.Delay != nil }
 
 // Validate reports everything that is wrong with s, each finding with its path.
 func (s StreamFault) Validate() error {
@@ -92,29 +109,41 @@ func (s StreamFault) Validate() error {
 	if !(s.Corrupt >= 0 && s.Corrupt <= 1) { // written so that NaN fails
 		problems.Addf("corrupt", "%v is outside 0 to 1", s.Corrupt)
 	}
+	if s.Error != nil {
+		problems.AddAt("error", s.Error.validate())
+	}
+	if s.Delay != nil {
+		problems.AddAt("delay", s.Delay.Validate())
+		if s.Delay.PadTo != 0 {
+			problems.Addf("delay.padTo", "pads calls, and not what comes in the middle of one")
+		}
+	}
 	flows := 0
-	for _, set := range []bool{s.Cut, s.Stall, s.PerSecond > 0} {
+	for _, set := range []bool{s.Cut, s.Error != nil, s.Stall, s.PerSecond > 0, s.Delay != nil} {
 		if set {
 			flows++
 		}
 	}
 	switch {
 	case flows > 1:
-		problems.Addf("", "has %d of cut, stall and perSecond; a stream can go on in only one way", flows)
+		problems.Addf("", "has %d of cut, error, stall, perSecond and delay; a stream can go on in only one way", flows)
 	case flows == 0 && s.Corrupt == 0:
-		problems.Addf("", "does nothing: give cut, stall, perSecond or corrupt")
+		problems.Addf("", "does nothing: give cut, error, stall, perSecond, delay or corrupt")
 	}
 	return problems.Err()
 }
 
-// ErrCut is the cause that [Stream.Next] gives where a stream is cut. Adapters
-// turn it into the error of a lost connection.
+// ErrCut is the cause that [Stream.Next] gives where a stream is cut, or ended
+// by an error other than one by name. Adapters turn it into the error of a lost
+// connection, or into the one of [Stream.Failure].
 var ErrCut = errors.New("fault: stream cut")
 
 // A Stream applies a [StreamFault] to one stream of a call. A nil Stream lets
 // everything pass. It is for one goroutine at a time.
 type Stream struct {
 	f       *firing
+	salt    string // of this call
+	failure *ErrorFault
 	passed  int64
 	start   time.Time // of the throttled part
 	corrupt corruption
@@ -126,16 +155,16 @@ func (d Decision) Stream(direction Direction) *Stream {
 	if s == nil || s.direction() != direction {
 		return nil
 	}
-	// A body may be read by another goroutine than the one that made the call,
-	// so the stream keeps its own view of the rule.
-	own := &firing{call: d.f.call, rule: d.f.rule}
-	return &Stream{f: own, corrupt: corruption{salt: d.f.rule.salt + "#" + strconv.FormatUint(d.f.number, 10), next: -1}}
+	own := d.Fork().f // a body may be read by another goroutine than the one that made the call
+	salt := d.f.rule.salt + "#" + strconv.FormatUint(d.f.number, 10)
+	return &Stream{f: own, salt: salt, corrupt: corruption{salt: salt, next: -1}}
 }
 
 // Next waits as long as the fault says and returns how many of the next n
 // units, n being positive, may pass then: at least one. It returns an [*Error]
-// with [ErrCut] where the stream is cut, and with the context's cause when the
-// context ends while it waits. When the rule ends, all may pass.
+// where the stream ends, with the named error or else [ErrCut] as its cause, and
+// one with the context's cause when the context ends while it waits. When the
+// rule ends, all may pass.
 func (s *Stream) Next(ctx context.Context, n int) (int, error) {
 	if s == nil {
 		return n, nil
@@ -149,19 +178,51 @@ func (s *Stream) Next(ctx context.Context, n int) (int, error) {
 		if rest > 0 {
 			return int(min(int64(n), rest)), nil
 		}
+		if err := s.Broken(); err != nil {
+			return 0, err
+		}
 		switch {
-		case spec.Cut:
-			return 0, Decision{s.f}.Mark(ErrCut)
 		case spec.Stall:
 			if err := s.f.hold(ctx, forever); err != nil {
 				return 0, err
 			}
+		case spec.Delay != nil:
+			if err := s.f.hold(ctx, spec.Delay.sample(s.salt+"/delay", uint64(s.passed))); err != nil {
+				return 0, err
+			}
+			return 1, nil
 		case spec.PerSecond > 0:
 			return s.throttle(ctx, n, spec)
 		default:
 			return n, nil
 		}
 	}
+}
+
+// Broken returns what Next would where the stream ends, without waiting for
+// anything, and nil elsewhere.
+func (s *Stream) Broken() error {
+	spec := s.spec()
+	if spec == nil || s.passed < spec.After || !spec.Cut && spec.Error == nil {
+		return nil
+	}
+	s.failure = spec.Error
+	if spec.Error != nil && spec.Error.Name != "" {
+		return Decision{s.f}.Mark(s.f.rule.named)
+	}
+	return Decision{s.f}.Mark(ErrCut)
+}
+
+// End is Next for the end of a stream, which is no unit: nothing delays or
+// throttles it, but it does not come through where nothing else does.
+func (s *Stream) End(ctx context.Context) error {
+	if err := s.Broken(); err != nil {
+		return err
+	}
+	if spec := s.spec(); spec != nil && spec.Stall && s.passed >= spec.After {
+		return s.f.hold(ctx, forever)
+	}
+	return nil
 }
 
 const (
@@ -185,6 +246,15 @@ func (s *Stream) throttle(ctx context.Context, n int, spec *StreamFault) (int, e
 	return n, nil
 }
 
+// Failure is the error that the stream ended with when it was last said to end,
+// nil where it was cut.
+func (s *Stream) Failure() *ErrorFault {
+	if s == nil {
+		return nil
+	}
+	return s.failure
+}
+
 // Pass counts units that have passed, and changes those that are to be wrong.
 func (s *Stream) Pass(units []byte) {
 	if s == nil {
@@ -193,7 +263,14 @@ func (s *Stream) Pass(units []byte) {
 	if spec := s.spec(); spec != nil && spec.Corrupt > 0 {
 		s.corrupt.apply(units, s.passed, spec)
 	}
-	s.passed += int64(len(units))
+	s.Count(len(units))
+}
+
+// Count is Pass for units that are not bytes.
+func (s *Stream) Count(units int) {
+	if s != nil {
+		s.passed += int64(units)
+	}
 }
 
 // Corrupts reports whether Pass may change what it is given.

@@ -15,7 +15,16 @@ import (
 
 // bodies is a kind whose points can do everything in mid-stream.
 var bodies = fault.Kind{Name: "bodies", Effects: slices.Concat(
-	fault.StreamEffects(fault.Response), fault.StreamEffects(fault.Request), []fault.Effect{fault.EffectDelay})}
+	everyStreamEffect(fault.Response), everyStreamEffect(fault.Request),
+	[]fault.Effect{
+		fault.EffectDelay, fault.EffectErrorGRPC, fault.EffectErrorName,
+		fault.EffectOf(fault.Internal), fault.EffectOf(fault.Unavailable),
+	})}
+
+func everyStreamEffect(direction fault.Direction) []fault.Effect {
+	return fault.StreamEffects(direction, fault.EffectCut, fault.EffectStreamError, fault.EffectStall,
+		fault.EffectThrottle, fault.EffectStreamDelay, fault.EffectCorrupt)
+}
 
 func streamFault(s fault.StreamFault) fault.Fault { return fault.Fault{Stream: &s} }
 
@@ -40,6 +49,20 @@ func TestStreamEffectsAndDirection(t *testing.T) {
 	require.Nil(t, d.Stream(fault.Request))
 	require.Equal(t, []fault.Effect{"stream.response.throttle", "stream.response.corrupt"}, d.Fault().Effects())
 	require.False(t, inj.Point("custom", "db").Armed(), "a custom point has no stream")
+
+	for name, test := range map[string]struct {
+		stream fault.StreamFault
+		want   []fault.Effect
+	}{
+		"delay":   {fault.StreamFault{Delay: &fault.Delay{Fixed: 1}}, []fault.Effect{"stream.response.delay"}},
+		"class":   {fault.StreamFault{Error: &fault.ErrorFault{Class: fault.Internal}}, []fault.Effect{"stream.response.error", "error.class.internal"}},
+		"grpc":    {fault.StreamFault{Error: &fault.ErrorFault{GRPC: &fault.GRPCStatus{Code: "ABORTED"}}}, []fault.Effect{"stream.response.error", "error.grpc"}},
+		"name":    {fault.StreamFault{Error: &fault.ErrorFault{Name: "x"}}, []fault.Effect{"stream.response.error", "error.name"}},
+		"request": {fault.StreamFault{Direction: fault.Request, Error: &fault.ErrorFault{Name: "x"}}, []fault.Effect{"stream.request.error", "error.name"}},
+	} {
+		require.Equal(t, test.want, streamFault(test.stream).Effects(), name)
+	}
+	require.Empty(t, fault.StreamEffects(fault.Response))
 }
 
 func TestStreamCut(t *testing.T) {
@@ -105,6 +128,55 @@ func TestStreamGoesOnWhenAnEditMakesItAnother(t *testing.T) {
 	})
 }
 
+// next asks for one unit, counts it, and returns how long it took.
+func next(t *testing.T, s *fault.Stream) time.Duration {
+	t.Helper()
+	start := time.Now()
+	n, err := s.Next(context.Background(), 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	s.Count(n)
+	return time.Since(start)
+}
+
+func TestTheEndOfAStreamIsNoUnit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj := fault.New("svc")
+		inj.PointOf(bodies, "db")
+		put(t, inj, rule("r", streamFault(fault.StreamFault{After: 1, Stall: true})))
+		s := begin(t, inj)
+		require.NoError(t, s.End(context.Background()), "nothing stalls so far")
+		s.Count(1)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, s.End(ctx), context.DeadlineExceeded)
+		time.AfterFunc(time.Second, func() { inj.Delete("r") })
+		start := time.Now()
+		require.NoError(t, s.End(context.Background()))
+		require.Equal(t, time.Second, time.Since(start))
+
+		put(t, inj, rule("r", streamFault(fault.StreamFault{PerSecond: 1})))
+		start = time.Now()
+		require.NoError(t, begin(t, inj).End(context.Background()))
+		require.Zero(t, time.Since(start))
+	})
+}
+
+func TestStreamCountsWhatIsNotBytes(t *testing.T) {
+	inj := fault.New("svc")
+	inj.PointOf(bodies, "db")
+	put(t, inj, rule("r", streamFault(fault.StreamFault{After: 10, Cut: true})))
+	s := begin(t, inj)
+	s.Count(4)
+	s.Count(0)
+	s.Pass(make([]byte, 3))
+	n, err := s.Next(context.Background(), 100)
+	require.NoError(t, err)
+	require.Equal(t, 3, n, "both count")
+	s.Count(3)
+	require.ErrorIs(t, s.Broken(), fault.ErrCut)
+}
+
 func TestStreamThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inj := fault.New("svc")
@@ -164,14 +236,23 @@ func TestStreamCorrupt(t *testing.T) {
 }
 
 func TestStreamsCountAsHeldUntilTheyEnd(t *testing.T) {
-	inj := fault.New("svc", fault.WithGuardrails(fault.Guardrails{MaxHeld: 1}))
+	for _, spec := range []fault.StreamFault{{PerSecond: 1}, {Delay: &fault.Delay{Fixed: time.Second}}, {Stall: true}} {
+		inj := fault.New("svc", fault.WithGuardrails(fault.Guardrails{MaxHeld: 1}))
+		p := inj.PointOf(bodies, "db")
+		put(t, inj, rule("r", streamFault(spec)))
+		first := p.Decide(context.Background(), fault.Operation{})
+		require.NoError(t, first.Before(context.Background()))
+		require.False(t, p.Decide(context.Background(), fault.Operation{}).Hit(), "%+v", spec)
+		first.Done()
+		require.True(t, p.Decide(context.Background(), fault.Operation{}).Hit(), "%+v", spec)
+	}
+	inj := fault.New("svc")
 	p := inj.PointOf(bodies, "db")
-	put(t, inj, rule("r", streamFault(fault.StreamFault{PerSecond: 1})))
-	first := p.Decide(context.Background(), fault.Operation{})
-	require.NoError(t, first.Before(context.Background()))
-	require.False(t, p.Decide(context.Background(), fault.Operation{}).Hit())
-	first.Done()
-	require.True(t, p.Decide(context.Background(), fault.Operation{}).Hit())
+	put(t, inj, rule("r", streamFault(fault.StreamFault{Error: &fault.ErrorFault{Class: fault.Internal}})))
+	d := p.Decide(context.Background(), fault.Operation{})
+	defer d.Done()
+	require.True(t, d.Hit())
+	require.Zero(t, inj.Status().Held, "an error holds nothing")
 }
 
 func TestNilStreamPasses(t *testing.T) {
@@ -180,5 +261,9 @@ func TestNilStreamPasses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5, n)
 	s.Pass([]byte{1})
+	s.Count(1)
 	require.False(t, s.Corrupts())
+	require.Nil(t, s.Failure())
+	require.NoError(t, s.Broken())
+	require.NoError(t, s.End(context.Background()))
 }

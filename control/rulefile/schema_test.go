@@ -43,11 +43,15 @@ func TestSchemaHasTheValues(t *testing.T) {
 		} `json:"$defs"`
 	}
 	require.NoError(t, json.Unmarshal(rulefile.Schema(), &root))
-	var classes []string
+	var classes, codes []string
 	for _, c := range fault.Classes() {
 		classes = append(classes, string(c))
 	}
+	for _, c := range fault.GRPCCodes() {
+		codes = append(codes, string(c))
+	}
 	require.ElementsMatch(t, classes, root.Defs["error"].Properties["class"].Enum)
+	require.ElementsMatch(t, codes, root.Defs["grpc"].Properties["code"].Enum)
 	require.ElementsMatch(t, []string{string(fault.Response), string(fault.Request)}, root.Defs["stream"].Properties["direction"].Enum)
 	require.ElementsMatch(t, []string{string(scope.PerRequest), string(scope.PerCustomer), string(scope.PerCall)}, root.Defs["scope"].Properties["unit"].AnyOf[0].Enum)
 	require.Equal(t, scope.MaxListed, root.Defs["values"].MaxItems)

@@ -3,6 +3,7 @@ package interop_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -156,6 +157,43 @@ func TestSchemaAgrees(t *testing.T) {
 			`{"stream": {}}`, `{"stream": {"after": 5}}`, `{"stream": {"cut": false}}`, `{"stream": {"cut": true, "stall": true}}`, `{"stream": {"perSecond": 0}}`, `{"stream": {"perSecond": -1}}`, `{"stream": {"corrupt": 0}}`, `{"stream": {"corrupt": 1.1}}`, `{"stream": {"cut": true, "after": -1}}`, `{"stream": {"cut": true, "direction": "up"}}`,
 			`{"stream": {"stall": false}}`, `{"stream": {"cut": true, "perSecond": -1}}`, `{"stream": {"cut": true, "corrupt": -0.1}}`,
 		}, 34},
+		{"fault", within(`{"error": {"grpc": %s}}`,
+			`{"code": "CANCELLED"}`, `{"code": "UNAUTHENTICATED", "message": "", "trailers": {}}`, `{"code": "ABORTED", "message": "`+strings.Repeat("é", 2048)+`"}`,
+			`{"code": "UNAVAILABLE", "message": "m", "retryInfo": {"retryDelay": "2s"}, "errorInfo": {"reason": "r"}, "trailers": {"x": "y"}}`,
+			// bad from here on
+			`null`, `{}`, `"ABORTED"`, `{"message": "m"}`, `{"code": null}`, `{"code": ""}`, `{"code": 14}`, `{"code": "OK"}`, `{"code": "aborted"}`, `{"code": "CANCELED"}`, `{"code": "ABORTED", "details": []}`,
+			`{"code": "ABORTED", "message": 1}`, `{"code": "ABORTED", "message": "`+strings.Repeat("a", 4097)+`"}`,
+			`{"code": "ABORTED"}, "class": "reset"`, `{"code": "ABORTED"}, "name": "x"`, `{"code": "ABORTED"}, "http": {"status": 200}`,
+		), 4},
+		{"fault", within(`{"error": {"grpc": {"code": "ABORTED", "retryInfo": %s}}}`,
+			`{}`, `{"retryDelay": "0s"}`, `{"retryDelay": "24h"}`,
+			// bad from here on
+			`null`, `"2s"`, `{"retryDelay": "-1s"}`, `{"retryDelay": "2"}`, `{"retryDelay": 2}`, `{"retryDelay": ""}`, `{"retryDelay": null}`, `{"delay": "2s"}`,
+		), 3},
+		{"fault", within(`{"error": {"grpc": {"code": "ABORTED", "errorInfo": %s}}}`,
+			`{"reason": "a"}`, `{"reason": "a b", "domain": "", "metadata": {}}`, `{"reason": "`+strings.Repeat("a", 4096)+`", "domain": "`+strings.Repeat("a", 4096)+`"}`,
+			`{"reason": "a", "metadata": {"`+strings.Repeat("a", 64)+`": "`+strings.Repeat("a", 4096)+`", "é ": ""}}`, `{"reason": "a", "metadata": {`+entries(64)+`}}`,
+			// bad from here on
+			`null`, `{}`, `"a"`, `{"domain": "a"}`, `{"reason": ""}`, `{"reason": 1}`, `{"reason": "`+strings.Repeat("a", 4097)+`"}`, `{"reason": "a", "code": 1}`,
+			`{"reason": "a", "domain": 1}`, `{"reason": "a", "domain": "`+strings.Repeat("a", 4097)+`"}`, `{"reason": "a", "metadata": null}`, `{"reason": "a", "metadata": {"": "b"}}`, `{"reason": "a", "metadata": {"b": 1}}`,
+			`{"reason": "a", "metadata": {"`+strings.Repeat("a", 65)+`": "b"}}`, `{"reason": "a", "metadata": {"b": "`+strings.Repeat("a", 4097)+`"}}`, `{"reason": "a", "metadata": {`+entries(65)+`}}`,
+		), 5},
+		{"fault", within(`{"error": {"grpc": {"code": "ABORTED", "trailers": %s}}}`,
+			`{}`, `{"x": "", "0_-.": " ~", "-binary": "1", "bin": "1"}`, `{"grpc-retry-pushback-ms": "-1", "grpc": "1", "x-grpc-status": "1", "`+strings.Repeat("a", 128)+`": "1"}`, `{"x": "`+strings.Repeat("a", 4096)+`"}`, `{`+entries(64)+`}`,
+			// bad from here on
+			`null`, `[]`, `{"": "1"}`, `{"X": "1"}`, `{"a b": "1"}`, `{":path": "1"}`, `{"é": "1"}`, `{"a\n": "1"}`, `{"grpc-": "1"}`, `{"grpc-status": "1"}`, `{"content-type": "1"}`, `{"te": "1"}`, `{"fault-status": "1"}`, `{"`+strings.Repeat("a", 129)+`": "1"}`, `{"grpc-retry-pushback-msx": "1"}`, `{"x-bin": "1"}`, `{"-bin": "1"}`,
+			`{"x": 1}`, `{"x": null}`, `{"x": ["1"]}`, `{"x": "a\tb"}`, `{"x": "a\n"}`, `{"x": "\u007f"}`, `{"x": "é"}`, `{"x": "`+strings.Repeat("a", 4097)+`"}`, `{`+entries(65)+`}`,
+		), 5},
+		{"fault", within(`{"stream": %s}`,
+			`{"error": {"class": "internal"}}`, `{"error": {"name": "x"}, "after": 3, "direction": "request", "corrupt": 0.5}`, `{"error": {"grpc": {"code": "ABORTED"}}, "cut": false, "stall": false, "perSecond": 0, "corrupt": 0}`,
+			`{"delay": {"fixed": "1s"}}`, `{"delay": {"min": "1ms", "max": "1s"}, "after": 3, "corrupt": 1}`, `{"delay": {"median": "1ms", "p99": "1s", "max": "2s"}, "cut": false, "stall": false, "perSecond": 0}`,
+			`{"stall": true, "cut": false, "perSecond": 0}`, `{"error": {"class": "internal"}}, "delay": {"padTo": "1s"}`,
+			// bad from here on
+			`{"error": null}`, `{"error": {}}`, `{"error": "reset"}`, `{"error": {"class": "odd"}}`, `{"error": {"class": "reset", "name": "x"}}`, `{"error": {"http": {"status": 99}}}`, `{"error": {"grpc": {"code": "OK"}}}`,
+			`{"delay": null}`, `{"delay": {}}`, `{"delay": "1s"}`, `{"delay": {"padTo": "1s"}}`, `{"delay": {"fixed": "1s", "padTo": "1s"}}`, `{"delay": {"fixed": "5"}}`,
+			`{"cut": true, "error": {"class": "reset"}}`, `{"cut": true, "perSecond": 1}`, `{"cut": true, "delay": {"fixed": "1s"}}`, `{"error": {"class": "reset"}, "stall": true}`, `{"error": {"class": "reset"}, "perSecond": 1}`, `{"error": {"class": "reset"}, "delay": {"fixed": "1s"}}`,
+			`{"stall": true, "perSecond": 1}`, `{"stall": true, "delay": {"fixed": "1s"}}`, `{"perSecond": 1, "delay": {"fixed": "1s"}}`, `{"cut": true, "stall": true, "corrupt": 0.5}`, `{"error": {"class": "reset"}}, "error": {"class": "reset"}`, `{"delay": {"fixed": "1s"}}, "lostReply": true`,
+		), 8},
 		{"limits", []string{`{}`, `{"concurrent": 1, "perSecond": 100000, "total": 5}`, `{"concurrent": -1}`, `{"perSecond": -1}`, `{"perSecond": 100001}`, `{"total": -1}`, `{"total": 1.5}`, `{"rate": 1}`, `null`}, 2},
 		{"ttl", []string{`"10m"`, `"1h30m"`, `10`, `"10"`, `"-10m"`, `""`, `"soon"`, `null`}, 2},
 		{"expires", []string{`"2030-01-02T03:04:05Z"`, `"2030-01-02T03:04:05.5+02:00"`, `"2030-01-02"`, `"2030-01-02 03:04:05"`, `"tomorrow"`, `1`, `null`}, 2},
@@ -206,6 +244,23 @@ func ruleFields() map[string]json.RawMessage {
 		"fault":  json.RawMessage(`{"panic": true}`),
 		"ttl":    json.RawMessage(`"1m"`),
 	}
+}
+
+// within puts each value into a larger one.
+func within(format string, values ...string) []string {
+	for i, value := range values {
+		values[i] = fmt.Sprintf(format, value)
+	}
+	return values
+}
+
+// entries are n members of an object.
+func entries(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"k%d": "v"`, i)
+	}
+	return strings.Join(members, ", ")
 }
 
 func asFile(t *testing.T, rule map[string]json.RawMessage) string {
