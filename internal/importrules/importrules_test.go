@@ -35,6 +35,8 @@ const (
 	memdb   = "github.com/hashicorp/go-memdb/..."
 	xsync   = "golang.org/x/sync/..."
 	grpc    = "google.golang.org/grpc/..."
+	rpc     = "google.golang.org/genproto/googleapis/rpc/..." // the messages of gRPC's rich errors
+	proto   = "google.golang.org/protobuf/..."
 	yaml    = "go.yaml.in/yaml/v3"
 	testify = "github.com/stretchr/testify/..."
 )
@@ -63,7 +65,7 @@ var directions = []direction{
 	{scope, slices.Concat(otelAPI, []string{xxhash, internal})},
 	{fault, slices.Concat(otelAPI, []string{xxhash, internal, scope})},
 	{httpmw, []string{internal, scope, fault}},
-	{grpcint, []string{internal, scope, fault, grpc}},
+	{grpcint, []string{internal, scope, fault, grpc, rpc, proto}},
 	{sqldrv, []string{internal, scope, fault}},
 	{control, []string{internal, scope, fault, memdb, xsync}},
 	{rulefile, []string{internal, fault, yaml}},

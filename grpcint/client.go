@@ -1,0 +1,121 @@
+package grpcint
+
+import (
+	"context"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/scope"
+	"google.golang.org/grpc"
+)
+
+// DialOptions returns the options that make a client the injection point
+// "grpc.client:<dependency>". Give them last to [grpc.NewClient], so that they
+// are innermost: retries, timeouts and circuit breakers in other interceptors
+// then see faults as they would see real ones.
+//
+// An empty dependency is named as the client's target. The identity of the
+// request that a call belongs to is passed on in the call's metadata, unless
+// something further out has written it. A nil or disabled injector gives no
+// options.
+func DialOptions(inj *fault.Injector, dependency string) []grpc.DialOption {
+	if inj.Disabled() {
+		return nil
+	}
+	c := newClient(inj, clientKind, dependency)
+	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary()), grpc.WithChainStreamInterceptor(c.stream())}
+}
+
+// UnaryClientInterceptor is the one of [DialOptions] for unary calls, for
+// chains of one's own. A nil or disabled injector gives one that does nothing.
+func UnaryClientInterceptor(inj *fault.Injector, dependency string) grpc.UnaryClientInterceptor {
+	if inj.Disabled() {
+		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			return invoker(ctx, method, req, reply, cc, opts...)
+		}
+	}
+	return newClient(inj, clientKind, dependency).unary()
+}
+
+// StreamClientInterceptor is the one of [DialOptions] for streams, for chains of
+// one's own. A nil or disabled injector gives one that does nothing.
+func StreamClientInterceptor(inj *fault.Injector, dependency string) grpc.StreamClientInterceptor {
+	if inj.Disabled() {
+		return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			return streamer(ctx, desc, cc, method, opts...)
+		}
+	}
+	return newClient(inj, clientKind, dependency).stream()
+}
+
+// A client is one end of the calls to a dependency.
+type client struct {
+	inj   *fault.Injector
+	kind  fault.Kind
+	point *fault.Point // nil: one for each target
+}
+
+func newClient(inj *fault.Injector, kind fault.Kind, dependency string) *client {
+	c := &client{inj: inj, kind: kind}
+	if dependency != "" {
+		c.point = inj.PointOf(kind, dependency)
+	}
+	return c
+}
+
+// idle reports whether there is nothing to do for a call: nothing is aimed at
+// the point, and no identity is to be passed on.
+func (c *client) idle(ctx context.Context) bool {
+	return c.point != nil && !c.point.Armed() && !scope.Has(ctx)
+}
+
+func (c *client) unary() grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if c.idle(ctx) {
+			return invoker(ctx, method, req, reply, cc, opts...)
+		}
+		return c.callUnary(ctx, method, req, reply, cc, invoker, opts)
+	}
+}
+
+func (c *client) callUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
+	if d := c.decide(ctx, method, cc); d.Hit() {
+		return newFaultedCall(ctx, method, cc, opts, d).invoke(req, reply, invoker)
+	}
+	return invoker(withIdentity(ctx), method, req, reply, cc, opts...)
+}
+
+func (c *client) stream() grpc.StreamClientInterceptor {
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		if c.idle(ctx) {
+			return streamer(ctx, desc, cc, method, opts...)
+		}
+		return c.openStream(ctx, desc, cc, method, streamer, opts)
+	}
+}
+
+func (c *client) openStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts []grpc.CallOption) (grpc.ClientStream, error) {
+	if d := c.decide(ctx, method, cc); d.Hit() {
+		return newFaultedCall(ctx, method, cc, opts, d).open(desc, streamer)
+	}
+	return streamer(withIdentity(ctx), desc, cc, method, opts...)
+}
+
+func (c *client) decide(ctx context.Context, method string, cc *grpc.ClientConn) fault.Decision {
+	return c.pointOf(cc).Decide(ctx, fault.Operation{Name: method})
+}
+
+func (c *client) pointOf(cc *grpc.ClientConn) *fault.Point {
+	if c.point != nil {
+		return c.point
+	}
+	return c.inj.PointOf(c.kind, targetOf(cc).endpoint)
+}
+
+// targetOf returns where cc connects to; nowhere if it is nil, as in tests of
+// interceptors.
+func targetOf(cc *grpc.ClientConn) target {
+	if cc == nil {
+		return target{}
+	}
+	return parseTarget(cc.CanonicalTarget())
+}

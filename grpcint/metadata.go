@@ -1,0 +1,105 @@
+package grpcint
+
+import (
+	"context"
+
+	"github.com/misfit-go/misfit/scope"
+	"google.golang.org/grpc/metadata"
+)
+
+const (
+	baggageKey     = "baggage"
+	traceparentKey = "traceparent"
+)
+
+// withIdentity returns ctx with the identity of the request it belongs to in
+// the metadata that is sent.
+func withIdentity(ctx context.Context) context.Context {
+	if !scope.Has(ctx) {
+		return ctx
+	}
+	md, ok := metadata.FromOutgoingContext(ctx) // a copy
+	if !ok {
+		md = make(metadata.MD, 2)
+	}
+	if !scope.Inject(ctx, outgoing(md)) {
+		return ctx
+	}
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
+// outgoing lets the scope package write metadata.
+type outgoing metadata.MD
+
+func (md outgoing) Get(key string) string {
+	if values := metadata.MD(md).Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (md outgoing) Set(key, value string)      { metadata.MD(md).Set(key, value) }
+func (md outgoing) Values(key string) []string { return metadata.MD(md).Get(key) }
+
+func (md outgoing) Keys() []string {
+	keys := make([]string, 0, len(md))
+	for key := range md {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// incoming lets the scope package read the metadata of an incoming call, which
+// it does not copy as a whole.
+type incoming struct{ ctx context.Context }
+
+func (md incoming) Get(key string) string {
+	if values := md.Values(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (md incoming) Values(key string) []string { return metadata.ValueFromIncomingContext(md.ctx, key) }
+func (incoming) Set(string, string)            {} // nobody writes to what has come in
+
+func (md incoming) Keys() []string {
+	all, _ := metadata.FromIncomingContext(md.ctx)
+	return outgoing(all).Keys()
+}
+
+// incomingKey is the key under which package metadata keeps what has come in,
+// nil if it cannot be told. That package has a look-up that does not copy, but
+// one that goes through all of the metadata for a key that is not there; to
+// find nothing has to cost next to nothing.
+var incomingKey = func() any {
+	var asked askedKey
+	metadata.FromIncomingContext(&asked)
+	return asked.key
+}()
+
+// askedKey is a context that notes what it is asked for.
+type askedKey struct {
+	context.Context
+	key any
+}
+
+func (c *askedKey) Value(key any) any {
+	c.key = key
+	return nil
+}
+
+// has reports whether the metadata of an incoming call have one of the keys,
+// all lower-case as on the wire.
+func has(ctx context.Context, keys ...string) bool {
+	md, ok := ctx.Value(incomingKey).(metadata.MD) // to be read only
+	if !ok {
+		md, _ = metadata.FromIncomingContext(ctx)
+	}
+	for _, key := range keys {
+		if len(md[key]) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,203 @@
+package grpcint
+
+import (
+	"context"
+	"errors"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/faultstatus"
+	"github.com/misfit-go/misfit/scope"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+// ServerOptions returns the options that make a server establish who each
+// request is, for the injection points further in, and be itself the point
+// "grpc.server:<service>". Give them to [grpc.NewServer] after interceptors that
+// recover panics and write logs, which are then outside and see faults as they
+// would see real ones, and before all others. Tracing by a stats handler is
+// outside in any case.
+//
+// A nil or disabled injector gives no options.
+func ServerOptions(inj *fault.Injector, options ...Option) []grpc.ServerOption {
+	if inj.Disabled() {
+		return nil
+	}
+	s := newServer(inj, options)
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary()), grpc.ChainStreamInterceptor(s.stream())}
+}
+
+// UnaryServerInterceptor is the one of [ServerOptions] for unary calls, for
+// chains of one's own. A nil or disabled injector gives one that does nothing.
+func UnaryServerInterceptor(inj *fault.Injector, options ...Option) grpc.UnaryServerInterceptor {
+	if inj.Disabled() {
+		return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			return handler(ctx, req)
+		}
+	}
+	return newServer(inj, options).unary()
+}
+
+// StreamServerInterceptor is the one of [ServerOptions] for streams, for chains
+// of one's own. A nil or disabled injector gives one that does nothing.
+func StreamServerInterceptor(inj *fault.Injector, options ...Option) grpc.StreamServerInterceptor {
+	if inj.Disabled() {
+		return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			return handler(srv, ss)
+		}
+	}
+	return newServer(inj, options).stream()
+}
+
+// A server is the entry of a service.
+type server struct {
+	inj          *fault.Injector
+	point        *fault.Point
+	identify     func(ctx context.Context, method string) scope.Request
+	requestRules bool
+	recovered    bool
+}
+
+func newServer(inj *fault.Injector, options []Option) *server {
+	s := &server{inj: inj}
+	for _, o := range options {
+		o.apply(s)
+	}
+	kind := serverKind
+	if s.recovered {
+		kind = recoveredServerKind
+	}
+	s.point = inj.PointOf(kind, inj.Service())
+	return s
+}
+
+func (s *server) unary() grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if s.inj.Idle() && !s.requestRules {
+			return handler(ctx, req)
+		}
+		return s.serveUnary(ctx, req, info.FullMethod, handler)
+	}
+}
+
+func (s *server) serveUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
+	if known, ok := s.identified(ctx, method); ok {
+		ctx = known
+	}
+	d := s.point.Decide(ctx, fault.Operation{Name: method})
+	if !d.Hit() {
+		return handler(ctx, req)
+	}
+	defer d.Done()
+	resp, failed, err := s.faultUnary(ctx, d, func() (any, error) { return handler(ctx, req) })
+	if failed != nil {
+		_ = grpc.SetTrailer(ctx, failed.trailer()) // fails only outside a server
+		return nil, failed
+	}
+	return resp, err
+}
+
+// faultUnary handles a unary call, which is a stream of one message each way.
+func (s *server) faultUnary(ctx context.Context, d fault.Decision, handle func() (any, error)) (any, *injected, error) {
+	if failed := s.begin(ctx, d); failed != nil {
+		return nil, failed, nil
+	}
+	if failed := passMessage(ctx, d.Stream(fault.Request), target{}); failed != nil {
+		return nil, failed, nil
+	}
+	resp, err := handle()
+	if failed := end(ctx, d); failed != nil {
+		return nil, failed, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return resp, passMessage(ctx, d.Stream(fault.Response), target{}), nil
+}
+
+// begin waits, and fails the call if that is the fault.
+func (s *server) begin(ctx context.Context, d fault.Decision) *injected {
+	if d.Before(ctx) != nil {
+		return gaveUp(d.Mark(nil), ctx)
+	}
+	switch f := d.Fault(); {
+	case f.Panic && s.recovered:
+		mark := d.PanicValue()
+		_ = grpc.SetTrailer(ctx, appliedTrailer(mark)) // whatever status comes of it
+		panic(mark)
+	case f.Panic:
+		s.inj.Report(errNotRecovered)
+	case f.Error != nil && !f.LostReply:
+		return fail(d.Mark(nil), f.Error, d.Registered(), target{})
+	}
+	return nil
+}
+
+var errNotRecovered = errors.New("grpcint: no panic injected, which nobody would recover: give the option Recovered to both interceptors")
+
+// end acts on a call that has been handled.
+func end(ctx context.Context, d fault.Decision) *injected {
+	if d.After(ctx) != nil {
+		return gaveUp(d.Mark(nil), ctx)
+	}
+	if f := d.Fault(); f.LostReply {
+		return lostReply(d.Mark(nil), f, d.Registered(), target{})
+	}
+	return nil
+}
+
+func (s *server) stream() grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if s.inj.Idle() && !s.requestRules {
+			return handler(srv, ss)
+		}
+		return s.serveStream(srv, ss, info.FullMethod, handler)
+	}
+}
+
+func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) error {
+	ctx := ss.Context()
+	if known, ok := s.identified(ctx, method); ok {
+		ss, ctx = identifiedStream{ss, known}, known
+	}
+	d := s.point.Decide(ctx, fault.Operation{Name: method})
+	if !d.Hit() {
+		return handler(srv, ss)
+	}
+	defer d.Done()
+	failed, err := s.faultStream(ss, d, func(ss grpc.ServerStream) error { return handler(srv, ss) })
+	if failed != nil {
+		ss.SetTrailer(failed.trailer())
+		return failed
+	}
+	return err
+}
+
+// identified returns the context of a call with its identity in it, or false
+// where there is none and no need for one.
+func (s *server) identified(ctx context.Context, method string) (context.Context, bool) {
+	if s.identify == nil && !s.inj.NeedsIdentity() && !has(ctx, baggageKey, traceparentKey) && !(s.requestRules && has(ctx, RuleKey)) {
+		return nil, false
+	}
+	var identify func() scope.Request
+	if s.identify != nil {
+		identify = func() scope.Request { return s.identify(ctx, method) }
+	}
+	known, ignored := scope.Enter(ctx, incoming{ctx}, identify)
+	s.inj.Report(ignored)
+	if s.requestRules {
+		known = s.withRequestRule(known)
+	}
+	return known, true
+}
+
+// withRequestRule takes the rule that the request carries, and answers with
+// what it ignored and why.
+func (s *server) withRequestRule(ctx context.Context) context.Context {
+	ctx, ignored := s.inj.TakeRequestRule(ctx, metadata.ValueFromIncomingContext(ctx, RuleKey))
+	if ignored != nil {
+		s.inj.Report(ignored)
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(StatusKey, faultstatus.Ignored(ignored))) // fails outside a server
+	}
+	return ctx
+}
