@@ -234,12 +234,12 @@ func (in *inquiry) elsewhere(l *liveRule) (Reason, string) {
 			return ReasonUnsupported, "the point cannot produce " + list(lacking)
 		}
 	}
-	switch op := in.call.op; {
+	switch {
 	case l.matchOperation(&in.call):
 		return "", ""
 	case in.call.reserved != "" && !l.names(&in.call):
 		return ReasonOperation, "does not name the operation, which only a rule that does is for: " + quote(in.call.reserved+"*")
-	case len(l.operations) > 0 && !anyOperation(l.operations, op):
+	case len(l.operations) > 0 && !anyOperation(l.operations, &in.call.op):
 		return ReasonOperation, "is not for the operation"
 	}
 	return ReasonOperation, "excepts the operation"

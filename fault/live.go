@@ -124,10 +124,10 @@ func anyPoint(patterns []pointPattern, p *Point) bool {
 // matchOperation asks the part of the target that differs from call to call
 // at a point where the rule is armed.
 func (l *liveRule) matchOperation(c *call) bool {
-	if c.reserved != "" && !l.names(c) || len(l.operations) > 0 && !anyOperation(l.operations, c.op) {
+	if c.reserved != "" && !l.names(c) || len(l.operations) > 0 && !anyOperation(l.operations, &c.op) {
 		return false
 	}
-	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, c.op) {
+	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, &c.op) {
 		return true
 	}
 	return len(l.except) > 0 && !anyPoint(l.except, c.point)
@@ -136,11 +136,11 @@ func (l *liveRule) matchOperation(c *call) bool {
 // names reports whether the rule spells out the reserved operation of the call.
 func (l *liveRule) names(c *call) bool {
 	return slices.ContainsFunc(l.operations, func(pattern operationPattern) bool {
-		return strings.HasPrefix(pattern.name, c.reserved) && pattern.match(c.op)
+		return strings.HasPrefix(pattern.prefix, c.reserved) && pattern.match(&c.op)
 	})
 }
 
-func anyOperation(patterns []operationPattern, op Operation) bool {
+func anyOperation(patterns []operationPattern, op *Operation) bool {
 	for i := range patterns {
 		if patterns[i].match(op) {
 			return true

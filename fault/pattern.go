@@ -62,23 +62,34 @@ func (pp pointPattern) exact() bool {
 // An operationPattern selects operations. In its text * stands for anything
 // and {name} for one path segment.
 type operationPattern struct {
-	verb string // empty: any
-	name string
+	verb   string // empty: any
+	name   string
+	prefix string // of name: what every match begins with
 }
 
 func parseOperationPattern(text string) operationPattern {
+	var op operationPattern
 	verb, name, found := strings.Cut(text, " ")
-	if !found {
-		return operationPattern{name: text}
+	if op.name = text; found {
+		op.verb, op.name = verb, name
 	}
-	return operationPattern{verb: verb, name: name}
+	op.prefix = op.name
+	if i := strings.IndexAny(op.name, "*{"); i >= 0 {
+		op.prefix = op.name[:i]
+	}
+	return op
 }
 
-func (op operationPattern) match(o Operation) bool {
+func (op *operationPattern) match(o *Operation) bool {
 	if op.verb != "" && !matchPattern(op.verb, o.Verb) {
 		return false
 	}
-	return matchSegments(op.name, o.Name) || o.Raw != "" && matchSegments(op.name, o.Raw)
+	return op.matchName(o.Name) || o.Raw != "" && op.matchName(o.Raw)
+}
+
+// matchName rules most names out by how they begin.
+func (op *operationPattern) matchName(s string) bool {
+	return strings.HasPrefix(s, op.prefix) && matchSegments(op.name, s)
 }
 
 // matchSegments is matchPattern with {name} standing for one path segment and
