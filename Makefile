@@ -38,6 +38,18 @@ lint: ## Check formatting, run go vet and staticcheck, over every module
 fmt: ## Format every Go file
 	$(GO) tool gofumpt -w .
 
+# The generators are pinned by tools/go.mod, but protoc is no Go program: it has
+# to be installed first, with "apt-get install protobuf-compiler" or the like.
+# Nothing else needs it, since what it generates is checked in.
+.PHONY: generate
+generate: ## Generate the code of the .proto files again (needs protoc)
+	@set -e; go=$$($(GO) tool -n protoc-gen-go); grpc=$$($(GO) tool -n protoc-gen-go-grpc); \
+	protoc --proto_path=examples \
+		--plugin=protoc-gen-go="$$go" --go_out=examples --go_opt=paths=source_relative \
+		--plugin=protoc-gen-go-grpc="$$grpc" --go-grpc_out=examples --go-grpc_opt=paths=source_relative \
+		storefront/inventorypb/inventory.proto; \
+	$(GO) tool gofumpt -w examples/storefront/inventorypb
+
 # The workspace hides two mistakes from its own build: a version that only
 # another module asks for, and a requirement that is missing altogether.
 # -o /dev/null keeps a module with a single program from leaving its binary.

@@ -12,24 +12,11 @@ type rating struct {
 	Count   int     `json:"count"`
 }
 
-// A stock is what inventory knows of a product.
-type stock struct {
-	Left int `json:"left"`
-}
-
 func ratingsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ratings/{id}", func(w http.ResponseWriter, r *http.Request) {
 		n := number(r.PathValue("id"))
 		writeJSON(w, rating{Average: float64(20+n%31) / 10, Count: n % 500})
-	})
-	return mux
-}
-
-func inventoryHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /stock/{id}", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, stock{Left: 1 + number(r.PathValue("id"))%90})
 	})
 	return mux
 }

@@ -6,15 +6,20 @@ import (
 	"slices"
 	"time"
 
+	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/scope"
 )
 
 const (
 	// ratingsPoint is the one place where the rules of the story but the last
-	// strike, and inventoryPoint is the last one's.
+	// two strike, and inventoryPoint is that of those two.
 	ratingsPoint   = "product http.client:ratings"
-	inventoryPoint = "product http.client:inventory"
+	inventoryPoint = "product grpc.client:inventory"
+
+	// cutAfter is how many prices a stream brings before it breaks. feedLength
+	// is no multiple of it, so that no stream ends and breaks at once.
+	cutAfter = 3
 
 	// healsWithin is what "at once" has to mean on the slowest machine.
 	healsWithin = 5 * time.Second
@@ -29,6 +34,8 @@ func (s *story) baseline(ctx context.Context) error {
 	s.out.table(group{"everybody", pages})
 	s.out.check(claimf(allComplete(pages), "all %d pages are complete", len(pages)))
 	s.out.check(claimf(noneHit(hits), "no call was hit"))
+	s.out.check(claimf(knewWhom(s.shop.calls.take(), pages),
+		"inventory knew the customer of each: the name went from edge to product over HTTP, and on over gRPC"))
 	return nil
 }
 
@@ -122,13 +129,54 @@ func (s *story) widenTo(percent float64) func(context.Context) error {
 	}
 }
 
+// midStream breaks streams when some of what they bring has come already.
+func (s *story) midStream(ctx context.Context) error {
+	s.out.chapter(fmt.Sprintf("In mid-stream: the price feed of one customer breaks after every %d prices", cutAfter))
+	if err := s.remove(ctx, "ratings-late"); err != nil {
+		return err
+	}
+	watchers := s.customers[:s.plan.watchers]
+	customer := watchers[len(watchers)/2]
+	rule := fault.Rule{
+		ID: "feed-breaks",
+		Target: fault.Target{
+			Points:     []string{"inventory"},
+			Operations: []string{inventorypb.Inventory_WatchPrices_FullMethodName},
+		},
+		Scope: scope.Customers(customer),
+		Fault: fault.Fault{Stream: &fault.StreamFault{After: cutAfter, Cut: true}},
+		TTL:   time.Minute,
+	}
+	if err := s.put(ctx, rule); err != nil {
+		return err
+	}
+	s.shop.calls.take() // those of the chapters before
+	s.out.say("%d customers watch the prices of product 7 at the same time …", len(watchers))
+	feeds, err := s.users.watch(ctx, watchers, 7)
+	if err != nil {
+		return err
+	}
+	calls := s.shop.calls.take()
+	pages, hits, err := s.traffic(ctx, visitsOf(watchers, 1, nil))
+	if err != nil {
+		return err
+	}
+	if err := s.remove(ctx, rule.ID); err != nil {
+		return err
+	}
+	inside, outside := feedsOf(customer, feeds)
+	s.out.feeds(calls, feedGroup{customer, inside}, feedGroup{"everybody else", outside})
+	s.out.say("%s got %s  (╳: here the stream behind it broke)", customer, drawn(inside, streamsOf(customer, calls)))
+	s.out.where(hits)
+	s.checkFeeds(hits, calls, inside, outside)
+	s.out.check(claimf(allComplete(pages), "the %d pages opened after that are complete: the rule is for the feed alone", len(pages)))
+	return nil
+}
+
 // takenBack makes a dependency fall silent that no page can do without, so
 // that users really wait, and takes the rule away from under them.
 func (s *story) takenBack(ctx context.Context) error {
 	s.out.chapter("Taken back while calls are held: inventory never answers anybody")
-	if err := s.remove(ctx, "ratings-late"); err != nil {
-		return err
-	}
 	rule := fault.Rule{
 		ID:     "inventory-silent",
 		Target: fault.Target{Points: []string{"inventory"}},
@@ -139,6 +187,7 @@ func (s *story) takenBack(ctx context.Context) error {
 	if err := s.put(ctx, rule); err != nil {
 		return err
 	}
+	s.shop.calls.take() // those of the chapters before
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	waiting := s.customers[:s.plan.held]
@@ -157,7 +206,7 @@ func (s *story) takenBack(ctx context.Context) error {
 	if err := pause(ctx, s.plan.heldFor); err != nil {
 		return err
 	}
-	early := s.users.done.Load()
+	early, reached := s.users.done.Load(), len(s.shop.calls.take())
 	if err := s.remove(ctx, rule.ID); err != nil {
 		return err
 	}
@@ -174,8 +223,10 @@ func (s *story) takenBack(ctx context.Context) error {
 	s.out.where(hits)
 	s.out.check(claimf(counts(held, int64(s.plan.held)), "all %d calls were held at once, as the endpoint counts them", s.plan.held))
 	s.out.check(claimf(counts(early, 0), "no page was answered before the rule was taken back"))
+	s.out.check(claimf(counts(reached, 0), "no call had reached inventory by then"))
 	s.out.check(claimf(hitWhere(hits, s.plan.held, inventoryPoint), "only %s was hit", inventoryPoint))
 	s.out.check(claimf(allComplete(pages), "then every page came, complete: a held call goes on, it does not fail"))
+	s.out.check(claimf(knewWhom(s.shop.calls.take(), pages), "inventory got each of the calls, and knew the customer of each"))
 	s.out.check(claimf(within(last, healsWithin), "the last one came %v after DELETE had answered", short(last)))
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,76 @@ func allDegraded(pages []page) string {
 	}
 	if len(pages) == 0 {
 		return "there was no such page"
+	}
+	return ""
+}
+
+// everyPriceOnce says that every feed came to its end, with every price in
+// order and none twice.
+func everyPriceOnce(feeds []feed) string {
+	for _, f := range feeds {
+		for i, p := range f.prices {
+			if p.version != i+1 {
+				return fmt.Sprintf("%s got price %d where price %d was due", f.customer, p.version, i+1)
+			}
+		}
+		switch {
+		case f.err != nil:
+			return fmt.Sprintf("the feed of %s ended after %d prices: %v", f.customer, len(f.prices), f.err)
+		case len(f.prices) != feedLength:
+			return fmt.Sprintf("%s got %d prices of %d", f.customer, len(f.prices), feedLength)
+		}
+	}
+	if len(feeds) == 0 {
+		return "there was no such feed"
+	}
+	return ""
+}
+
+// samePrices says that what one feed brought, all of them brought.
+func samePrices(feeds []feed) string {
+	if len(feeds) < 2 {
+		return "there are no two feeds to compare"
+	}
+	first := feeds[0]
+	for _, f := range feeds[1:] {
+		if !slices.Equal(f.prices, first.prices) {
+			return fmt.Sprintf("those of %s are not those of %s", f.customer, first.customer)
+		}
+	}
+	return ""
+}
+
+// wentOnAfter says that the feed of each customer took these streams, by
+// inventory's own log: one for every version to go on after.
+func wentOnAfter(calls []call, customers []string, want ...int64) string {
+	for _, customer := range customers {
+		if got := streamsOf(customer, calls); !slices.Equal(got, want) {
+			return fmt.Sprintf("the streams of %s began after %v, not %v", customer, got, want)
+		}
+	}
+	return ""
+}
+
+// knewWhom says that for every page one call reached inventory, and that it
+// knew of each whom it was for.
+func knewWhom(calls []call, pages []page) string {
+	missing := make(map[string]int)
+	for _, p := range pages {
+		missing[p.customer]++
+	}
+	for _, c := range calls {
+		missing[c.customer]--
+	}
+	for _, customer := range slices.Sorted(maps.Keys(missing)) {
+		switch n := missing[customer]; {
+		case n < 0 && customer == "":
+			return fmt.Sprintf("of %d calls it did not know whom they were for", -n)
+		case n < 0:
+			return fmt.Sprintf("it had %d calls too many for %s", -n, customer)
+		case n > 0:
+			return fmt.Sprintf("it had %d calls too few for %s", n, customer)
+		}
 	}
 	return ""
 }

@@ -15,6 +15,14 @@ func TestChecks(t *testing.T) {
 	degraded := page{customer: "b", degraded: true}
 	failed := page{customer: "c", err: errors.New("502")}
 	here, elsewhere := hit{"product", "http.client:ratings", "r", "a"}, hit{"edge", "http.client:product", "r", "b"}
+	whole, broken := feedTo("a", feedLength), feedTo("b", 2)
+	broken.err = errors.New("EOF")
+	repeated := feedTo("d", feedLength)
+	repeated.prices[3] = repeated.prices[2]
+	dearer := feedTo("e", 1)
+	dearer.prices[0].costs = "2.00"
+	stockA, stockNobody := call{method: "GetStock", customer: "a"}, call{method: "GetStock"}
+	feedA, feedA3 := call{"WatchPrices", "a", 0}, call{"WatchPrices", "a", 3}
 
 	for _, c := range []struct{ name, got, want string }{
 		{"complete", allComplete([]page{complete}), ""},
@@ -24,6 +32,23 @@ func TestChecks(t *testing.T) {
 		{"not degraded: complete", allDegraded([]page{degraded, complete}), "a got a complete page"},
 		{"not degraded: failed", allDegraded([]page{degraded, failed}), "c got no page: 502"},
 		{"nothing to degrade", allDegraded(nil), "there was no such page"},
+		{"every price", everyPriceOnce([]feed{whole}), ""},
+		{"not every price: broken", everyPriceOnce([]feed{whole, broken}), "the feed of b ended after 2 prices: EOF"},
+		{"not every price: too few", everyPriceOnce([]feed{feedTo("c", 7)}), "c got 7 prices of 8"},
+		{"not every price: too many", everyPriceOnce([]feed{feedTo("c", 9)}), "c got 9 prices of 8"},
+		{"not every price: one twice", everyPriceOnce([]feed{repeated}), "d got price 3 where price 4 was due"},
+		{"no feed", everyPriceOnce(nil), "there was no such feed"},
+		{"same prices", samePrices([]feed{feedTo("b", 1), feedTo("c", 1)}), ""},
+		{"another price", samePrices([]feed{feedTo("c", 1), dearer}), "those of e are not those of c"},
+		{"nothing to compare", samePrices([]feed{whole}), "there are no two feeds to compare"},
+		{"went on", wentOnAfter([]call{feedA, stockA, feedA3}, []string{"a"}, 0, 3), ""},
+		{"did not go on", wentOnAfter([]call{feedA}, []string{"a"}, 0, 3), "the streams of a began after [0], not [0 3]"},
+		{"began again", wentOnAfter([]call{feedA, feedA}, []string{"a"}, 0, 3), "the streams of a began after [0 0], not [0 3]"},
+		{"no stream", wentOnAfter([]call{feedA}, []string{"a", "b"}, 0), "the streams of b began after [], not [0]"},
+		{"knew whom", knewWhom([]call{stockA}, []page{complete}), ""},
+		{"knew not whom", knewWhom([]call{stockNobody}, []page{complete}), "of 1 calls it did not know whom they were for"},
+		{"one call too many", knewWhom([]call{stockA, stockA}, []page{complete}), "it had 1 calls too many for a"},
+		{"one call too few", knewWhom([]call{stockA}, []page{complete, degraded}), "it had 1 calls too few for b"},
 		{"none hit", noneHit(nil), ""},
 		{"some hit", noneHit([]hit{here}), "1 calls were hit, the first at product http.client:ratings for a"},
 		{"hit here", hitWhere([]hit{here, here}, 2, ratingsPoint), ""},
@@ -45,6 +70,15 @@ func TestChecks(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
 		}
 	}
+}
+
+// feedTo returns a feed that has come to its end after so many prices.
+func feedTo(customer string, prices int) feed {
+	f := feed{customer: customer}
+	for i := range prices {
+		f.prices = append(f.prices, price{i + 1, "1.00"})
+	}
+	return f
 }
 
 // TestReportFails shows that one claim that does not hold fails the story.

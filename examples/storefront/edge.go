@@ -36,13 +36,24 @@ func newEdge(inj *fault.Injector, productURL string) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products/{id}", e.page)
+	mux.HandleFunc("GET /products/{id}/prices", e.prices)
 	return mux
 }
 
 func (e *edge) page(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.product+"/products/"+r.PathValue("id"), nil)
+	e.relay(ctx, w, "/products/"+r.PathValue("id"))
+}
+
+// prices has no timeout: a feed goes on for as long as the user stays.
+func (e *edge) prices(w http.ResponseWriter, r *http.Request) {
+	e.relay(r.Context(), flushed{w}, "/products/"+r.PathValue("id")+"/prices")
+}
+
+// relay answers what product answers.
+func (e *edge) relay(ctx context.Context, w http.ResponseWriter, path string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.product+path, nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -55,5 +66,7 @@ func (e *edge) page(w http.ResponseWriter, r *http.Request) {
 	defer resp.Body.Close()
 	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
 	w.WriteHeader(resp.StatusCode)
-	io.Copy(w, resp.Body) // what fails here, the user sees as a page cut short
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		panic(http.ErrAbortHandler) // the user is to see that it was cut short
+	}
 }

@@ -1,8 +1,8 @@
-// Storefront is a small shop of four HTTP services in one process, and the
-// story of a fault that is let loose on it bit by bit and taken back.
+// Storefront is a small shop of four services in one process, and the story of
+// a fault that is let loose on it bit by bit and taken back.
 //
-//	users ──► edge ──► product ──► inventory   must answer
-//	                          └──► ratings     may fail: the page does without
+//	users ─HTTP─► edge ─HTTP─► product ─gRPC─► inventory   must answer; its price feed may break
+//	                                  └─HTTP─► ratings     may fail: the page does without
 //
 // Run it from the root of the repository:
 //
@@ -15,9 +15,11 @@
 // exits with a status other than zero if one of its claims does not hold.
 //
 // To learn the library, read edge.go (who is this request?), product.go (two
-// injection points, with timeout, retry and fallback outside them), service.go
-// (one injector and one control endpoint for each service) and chapters.go
-// (rules put, widened and taken back over HTTP). No handler knows of faults.
+// injection points, one for HTTP and one for gRPC, with timeout, retry and
+// fallback outside them), prices.go (a stream that breaks and is resumed),
+// service.go (one injector and one control endpoint for each service) and
+// chapters.go (rules put, widened and taken back over HTTP). No handler knows
+// of faults.
 package main
 
 import (
@@ -32,7 +34,7 @@ import (
 
 func main() {
 	serve := flag.Bool("serve", false, "keep the shop open and print commands to try by hand")
-	port := flag.Int("port", 7070, "with -serve: the first of four ports, for edge, product, ratings and inventory; 0 takes any")
+	port := flag.Int("port", 7070, "with -serve: the first of five ports, for edge, product, ratings, inventory and its control endpoint; 0 takes any")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -11,8 +11,12 @@ import (
 	"github.com/failsafe-go/failsafe-go/fallback"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/failsafe-go/failsafe-go/timeout"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/grpcint"
 	"github.com/misfit-go/misfit/httpmw"
 )
 
@@ -29,10 +33,16 @@ type productPage struct {
 	Degraded bool    `json:"degraded,omitempty"` // without ratings
 }
 
-// product puts the page together from what the services behind it know.
+// A stock is what the page says of what inventory knows.
+type stock struct {
+	Left int32 `json:"left"`
+}
+
+// product puts the page together from what the services behind it know, and
+// relays the price feed.
 type product struct {
-	ratingsURL, inventoryURL       string
-	ratingsClient, inventoryClient *http.Client
+	ratingsURL    string
+	ratingsClient *http.Client
 
 	// ratingsPolicy is around every call to ratings. There is no circuit
 	// breaker on purpose: one that is shared by all customers lets a fault
@@ -40,32 +50,47 @@ type product struct {
 	// The fault's scope says who is hit, not what the service makes of it.
 	// That is well worth an experiment, but not this one.
 	ratingsPolicy failsafe.Executor[*rating]
+
+	inventory     inventorypb.InventoryClient
+	inventoryConn *grpc.ClientConn
 }
 
 // newProduct makes the two injection points of the service, http.client:ratings
-// and http.client:inventory. They are innermost, right around the transport, so
-// that the timeout, the retry and the fallback see an injected fault as they
-// would see a real one.
-func newProduct(inj *fault.Injector, ratingsURL, inventoryURL string, ratingsTimeout time.Duration) http.Handler {
-	p := &product{
-		ratingsURL:      ratingsURL,
-		ratingsClient:   &http.Client{Transport: httpmw.Transport(inj, "ratings", newTransport())},
-		inventoryURL:    inventoryURL,
-		inventoryClient: &http.Client{Transport: httpmw.Transport(inj, "inventory", newTransport())},
+// and grpc.client:inventory. They are innermost, right around the transport and
+// last among the dial options, so that the timeout, the retries and the fallback
+// see an injected fault as they would see a real one.
+func newProduct(inj *fault.Injector, ratingsURL, inventoryAddr string, ratingsTimeout time.Duration) (*product, error) {
+	inventoryConn, err := grpc.NewClient(inventoryAddr, append(
+		[]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())},
+		grpcint.DialOptions(inj, "inventory")...)...)
+	if err != nil {
+		return nil, err
+	}
+	return &product{
+		ratingsURL:    ratingsURL,
+		ratingsClient: &http.Client{Transport: httpmw.Transport(inj, "ratings", newTransport())},
 		ratingsPolicy: failsafe.With[*rating](
 			fallback.NewWithResult[*rating](nil),
 			retrypolicy.NewBuilder[*rating]().WithMaxAttempts(ratingsAttempts).WithDelay(retryPause).Build(),
 			timeout.New[*rating](ratingsTimeout), // of each attempt
 		),
-	}
+		inventory:     inventorypb.NewInventoryClient(inventoryConn),
+		inventoryConn: inventoryConn,
+	}, nil
+}
+
+func (p *product) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products/{id}", p.page)
+	mux.HandleFunc("GET /products/{id}/prices", p.prices)
 	return mux
 }
 
+func (p *product) close() error { return p.inventoryConn.Close() }
+
 func (p *product) page(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	inStock, err := get[stock](r.Context(), p.inventoryClient, p.inventoryURL+"/stock/"+id)
+	inStock, err := p.inventory.GetStock(r.Context(), &inventorypb.GetStockRequest{Product: id})
 	if err != nil { // nothing to sell without it
 		http.Error(w, "inventory: "+err.Error(), http.StatusBadGateway)
 		return
@@ -78,7 +103,7 @@ func (p *product) page(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "ratings: "+err.Error(), http.StatusBadGateway)
 		return
 	}
-	writeJSON(w, productPage{Product: id, Stock: inStock, Ratings: rated, Degraded: rated == nil})
+	writeJSON(w, productPage{Product: id, Stock: &stock{inStock.GetLeft()}, Ratings: rated, Degraded: rated == nil})
 }
 
 // get asks another service for one thing.

@@ -39,16 +39,13 @@ func (r *report) printf(format string, args ...any) {
 // opening introduces the shop.
 func (r *report) opening(s *shop, p plan) {
 	r.printf("A shop of four services, on this machine's loopback ports:\n\n")
-	for _, one := range []struct {
-		service *service
-		does    string
-	}{
-		{s.edge, "takes the users' requests and knows their customer"},
-		{s.product, fmt.Sprintf("makes the page, after %d tries of %v without ratings", ratingsAttempts, p.ratingsTimeout)},
-		{s.ratings, "may fail"},
-		{s.inventory, "must answer"},
+	for _, one := range []struct{ name, at, does string }{
+		{"edge", s.edge.url, "takes the users' requests and knows their customer"},
+		{"product", s.product.url, fmt.Sprintf("makes the page, after %d tries of %v without ratings", ratingsAttempts, p.ratingsTimeout)},
+		{"ratings", s.ratings.url, "may fail"},
+		{"inventory", s.inventory.grpcAddr + " (gRPC)", "must answer, and has a feed of prices that may break"},
 	} {
-		r.printf("  %-10s %-23s %s\n", one.service.name, one.service.url, one.does)
+		r.printf("  %-10s %-23s %s\n", one.name, one.at, one.does)
 	}
 	r.printf("\n%d customers open %d pages each in every step, %d pages a second.\n", p.customers, p.visitsEach, p.perSecond)
 }
@@ -98,6 +95,30 @@ func (r *report) table(groups ...group) {
 		}
 		r.printf("   %-16s %9d %7d %9d %9d %7d %9s %9s\n", g.name, len(customersOf(g.pages)), len(g.pages),
 			complete, degraded, errors, short(percentile(g.pages, 0.50)), short(percentile(g.pages, 0.99)))
+	}
+	r.printf("\n")
+}
+
+// A feedGroup is some of the price feeds, under a name.
+type feedGroup struct {
+	name  string
+	feeds []feed
+}
+
+// feeds shows what each group of those who watched a price feed got, and how
+// many streams of inventory that took.
+func (r *report) feeds(calls []call, groups ...feedGroup) {
+	r.printf("\n   %-16s %9s %7s %9s %9s\n", "", "customers", "prices", "errors", "streams")
+	for _, g := range groups {
+		var prices, errors, streams int
+		for _, f := range g.feeds {
+			prices += len(f.prices)
+			streams += len(streamsOf(f.customer, calls))
+			if f.err != nil {
+				errors++
+			}
+		}
+		r.printf("   %-16s %9d %7d %9d %9d\n", g.name, len(g.feeds), prices, errors, streams)
 	}
 	r.printf("\n")
 }

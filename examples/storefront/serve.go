@@ -19,8 +19,9 @@ func serveByHand(ctx context.Context, out io.Writer, port int) error {
 		return err
 	}
 	fmt.Fprintf(out, "The shop is open, until Ctrl-C. Ratings has %v and %d attempts, inventory as long as\n"+
-		"the edge waits: %v. Every service has a control endpoint at %s/, and\n"+
-		"that of product is the one to try:\n", byHand, ratingsAttempts, edgeTimeout, controlPath)
+		"the edge waits: %v. Every service has a control endpoint at %s/, that of\n"+
+		"inventory beside its gRPC port, at %s. That of product is the one to try:\n",
+		byHand, ratingsAttempts, edgeTimeout, controlPath, shop.inventory.url)
 	for _, c := range commands(shop) {
 		fmt.Fprintf(out, "\n# %s\n%s\n", c.about, c)
 	}
@@ -40,6 +41,9 @@ type command struct {
 
 func (c command) String() string {
 	words := []string{"curl -sS"}
+	if strings.HasSuffix(c.url, "/prices") {
+		words[0] = "curl -sSN" // as it comes
+	}
 	if c.method != "GET" {
 		words = append(words, "-X "+c.method)
 	}
@@ -59,6 +63,8 @@ func commands(s *shop) []command {
 		oneCustomer = `{"target":{"points":["ratings"]},"scope":{"customers":["c-042"]},"fault":{"blackHole":true},"ttl":"5m"}`
 		aQuarter    = `{"target":{"points":["ratings"]},"scope":{"percent":25,"unit":"customer"},"fault":{"error":{"class":"refused"}},"ttl":"5m"}`
 		inventory   = `{"target":{"points":["inventory"]},"scope":{"percent":100},"fault":{"blackHole":true},"ttl":"1m"}`
+		feed        = `{"target":{"points":["inventory"],"operations":["/inventory.v1.Inventory/WatchPrices"]},"scope":{"customers":["c-042"]},"fault":{"stream":{"after":3,"cut":true}},"ttl":"5m"}`
+		closed      = `{"target":{"points":["inventory"],"operations":["/inventory.v1.Inventory/GetStock"]},"scope":{"customers":["c-042"]},"fault":{"error":{"grpc":{"code":"RESOURCE_EXHAUSTED","message":"closed for stocktaking"}}},"ttl":"5m"}`
 		oneRequest  = `{"target":{"points":["ratings"]},"fault":{"error":{"class":"unavailable"}}}`
 	)
 	page := s.edge.url + "/products/7"
@@ -78,6 +84,13 @@ func commands(s *shop) []command {
 		{"A page of " + among + ", who is among them", "GET", page, []string{"X-Customer: " + among}, ""},
 		{"Take it back", "DELETE", faults + "/v1/rules/demo", nil, ""},
 		{"A fault for this one request, in a header", "GET", page, []string{c007, "Fault-Rule: " + oneRequest}, ""},
+		{"The prices of a product, as they come", "GET", page + "/prices", []string{c042}, ""},
+		{"That feed breaks after every 3 prices …", "PUT", faults + "/v1/rules/demo", []string{json}, feed},
+		{"… and product goes on where it broke: c-042 still gets all of them, once and in order", "GET", page + "/prices", []string{c042}, ""},
+		{"It took 3 streams: see the rule's hits", "GET", faults + "/v1/rules/demo", nil, ""},
+		{"Inventory turns c-042 away, with a gRPC status", "PUT", faults + "/v1/rules/demo", []string{json}, closed},
+		{"There is no page without inventory", "GET", page, []string{c042}, ""},
+		{"Take it back", "DELETE", faults + "/v1/rules/demo", nil, ""},
 		{"Inventory never answers anybody: open a page now, and it hangs …", "PUT", faults + "/v1/rules/silent", []string{json}, inventory},
 		{"… until this, from another terminal, ends every rule of the service and refuses new ones", "POST", faults + "/v1/halt", nil, ""},
 		{"Let new ones in again", "POST", faults + "/v1/resume", nil, ""},

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"time"
 
-	"github.com/misfit-go/misfit/fault"
+	"google.golang.org/grpc"
+
+	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
 	"github.com/misfit-go/misfit/httpmw"
 )
 
@@ -16,43 +16,63 @@ import (
 type shop struct {
 	edge, product, ratings, inventory *service
 
-	hits *hitLog // what all their injectors did
+	hits  *hitLog  // what all their injectors did
+	calls *callLog // what inventory was asked
 }
 
 // openShop starts the services on ports from firstPort on, or on any that are
 // free if it is 0.
 func openShop(firstPort int, ratingsTimeout time.Duration) (*shop, error) {
-	s := &shop{hits: new(hitLog)}
+	hits := new(hitLog)
+	s := &shop{
+		edge:      newService("edge", hits),
+		product:   newService("product", hits),
+		ratings:   newService("ratings", hits),
+		inventory: newService("inventory", hits),
+		hits:      hits,
+		calls:     new(callLog),
+	}
+	if err := s.open(firstPort, ratingsTimeout); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// open starts them from the inside out, since each has to know where those
+// behind it are.
+func (s *shop) open(firstPort int, ratingsTimeout time.Duration) error {
 	addr := func(i int) string {
 		if firstPort == 0 {
 			return "127.0.0.1:0"
 		}
 		return fmt.Sprintf("127.0.0.1:%d", firstPort+i)
 	}
-	var err error
-	start := func(at **service, name, addr string, build func(*fault.Injector) http.Handler, options ...httpmw.Option) {
-		if err == nil {
-			*at, err = startService(name, addr, s.hits, build, options...)
-		}
-	}
-	start(&s.inventory, "inventory", addr(3), func(*fault.Injector) http.Handler { return inventoryHandler() })
-	start(&s.ratings, "ratings", addr(2), func(*fault.Injector) http.Handler { return ratingsHandler() })
-	start(&s.product, "product", addr(1), func(inj *fault.Injector) http.Handler {
-		return newProduct(inj, s.ratings.url, s.inventory.url, ratingsTimeout)
+	err := s.inventory.serveGRPC(addr(3), func(server grpc.ServiceRegistrar) {
+		inventorypb.RegisterInventoryServer(server, &inventory{calls: s.calls})
 	})
-	start(&s.edge, "edge", addr(0), func(inj *fault.Injector) http.Handler {
-		return newEdge(inj, s.product.url)
-	}, httpmw.Identify(customerOf))
 	if err != nil {
-		return nil, errors.Join(err, s.close())
+		return err
 	}
-	return s, nil
+	if err := s.inventory.serveHTTP(addr(4), nil); err != nil {
+		return err
+	}
+	if err := s.ratings.serveHTTP(addr(2), ratingsHandler()); err != nil {
+		return err
+	}
+	p, err := newProduct(s.product.inj, s.ratings.url, s.inventory.grpcAddr, ratingsTimeout)
+	if err != nil {
+		return err
+	}
+	s.product.whenStopped(func(context.Context) error { return p.close() })
+	if err := s.product.serveHTTP(addr(1), p.handler()); err != nil {
+		return err
+	}
+	return s.edge.serveHTTP(addr(0), newEdge(s.edge.inj, s.product.url), httpmw.Identify(customerOf))
 }
 
 // services lists them from the users inwards.
 func (s *shop) services() []*service {
-	all := []*service{s.edge, s.product, s.ratings, s.inventory}
-	return slices.DeleteFunc(all, func(one *service) bool { return one == nil })
+	return []*service{s.edge, s.product, s.ratings, s.inventory}
 }
 
 // close lets go of every call that is held, wherever that is, so that no

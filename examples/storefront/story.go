@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
@@ -15,6 +16,7 @@ type plan struct {
 	visitsEach     int // in every chapter
 	perSecond      int
 	ratingsTimeout time.Duration // of one attempt
+	watchers       int           // of the price feed
 	held           int           // calls in the last chapter but one
 	heldFor        time.Duration
 }
@@ -25,6 +27,7 @@ func defaultPlan() plan {
 		visitsEach:     2,
 		perSecond:      300,
 		ratingsTimeout: 800 * time.Millisecond,
+		watchers:       24,
 		held:           60,
 		heldFor:        time.Second,
 	}
@@ -67,6 +70,7 @@ func tell(ctx context.Context, plan plan, out *report) error {
 		s.widenTo(1),
 		s.widenTo(25),
 		s.widenTo(100),
+		s.midStream,
 		s.takenBack,
 		s.afterwards,
 	} {
@@ -86,6 +90,23 @@ func (s *story) checkPages(hits []hit, inside, outside []page) {
 	if len(outside) > 0 {
 		s.out.check(claimf(allComplete(outside), "nobody else was touched: all other %d pages are complete", len(outside)))
 	}
+}
+
+// checkFeeds holds the feeds that users saw, the streams that inventory knows of
+// and the hits against each other. Inside is the feed that the rule is for.
+func (s *story) checkFeeds(hits []hit, calls []call, inside, outside []feed) {
+	var streams []int64 // that it should take, by the version each goes on after
+	for after := int64(0); after < feedLength; after += cutAfter {
+		streams = append(streams, after)
+	}
+	who := watchersOf(inside)
+	s.out.check(claimf(everyPriceOnce(inside), "%s still got all %d prices, in order and none twice", some(who), feedLength))
+	s.out.check(claimf(hitWhere(hits, len(streams), inventoryPoint), "that took %d streams, each of them hit at %s", len(streams), inventoryPoint))
+	s.out.check(claimf(wentOnAfter(calls, who, streams...), "inventory, which knew the customer, was asked for what comes after price %s", listed(streams)))
+	s.out.check(claimf(sameCustomers(customersHit(hits), who), "nobody but %s was hit", some(who)))
+	s.out.check(claimf(everyPriceOnce(outside), "the other %d feeds brought every price too, in order and none twice", len(outside)))
+	s.out.check(claimf(wentOnAfter(calls, watchersOf(outside), 0), "they came in one piece: inventory knows of one stream for each of these customers"))
+	s.out.check(claimf(samePrices(slices.Concat(inside, outside)), "and all feeds brought the same prices"))
 }
 
 // checkWidening holds a step of the rule that is widened against the step

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
+	"github.com/misfit-go/misfit/scope"
+)
+
+const (
+	feedLength = 8                      // prices of each product, after which its feed ends
+	priceEvery = 100 * time.Millisecond // in a feed
+)
+
+// inventory knows what is in stock and what it costs. It is the one service
+// that speaks gRPC.
+type inventory struct {
+	inventorypb.UnimplementedInventoryServer
+	calls *callLog
+}
+
+func (i *inventory) GetStock(ctx context.Context, req *inventorypb.GetStockRequest) (*inventorypb.GetStockResponse, error) {
+	i.calls.add(ctx, "GetStock", 0)
+	return &inventorypb.GetStockResponse{Left: int32(1 + number(req.GetProduct())%90)}, nil
+}
+
+func (i *inventory) WatchPrices(req *inventorypb.WatchPricesRequest, stream grpc.ServerStreamingServer[inventorypb.Price]) error {
+	ctx := stream.Context()
+	i.calls.add(ctx, "WatchPrices", req.GetAfterVersion())
+	for version := int64(1); version <= feedLength; version++ {
+		if version <= req.GetAfterVersion() {
+			continue
+		}
+		if err := pause(ctx, priceEvery); err != nil {
+			return status.FromContextError(err).Err()
+		}
+		if err := stream.Send(&inventorypb.Price{Version: version, Cents: priceOf(req.GetProduct(), version)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// priceOf goes up and down a little from version to version.
+func priceOf(product string, version int64) int64 {
+	return int64(500 + number(product)%9000 + number(fmt.Sprintf("%s/%d", product, version))%100)
+}
+
+// A call is one that reached inventory, as it knows it itself.
+type call struct {
+	method   string
+	customer string // for whom, as far as the call says
+	after    int64  // the version that a feed is to go on from
+}
+
+// A callLog keeps the calls that reached inventory, and for whom they were. The
+// customers are those that came along with the calls: the edge said them, and
+// they went on over HTTP to product and from there over gRPC. A service with no
+// use for them, with no rule live and nobody to pass them on to, is not told;
+// this one is, since it takes rules from requests.
+type callLog struct {
+	mu    sync.Mutex
+	calls []call
+}
+
+func (l *callLog) add(ctx context.Context, method string, after int64) {
+	c := call{method: method, after: after}
+	if who := scope.From(ctx); who != nil {
+		c.customer = who.Customer
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
+}
+
+// take returns the calls since it was last called.
+func (l *callLog) take() []call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := l.calls
+	l.calls = nil
+	return taken
+}
