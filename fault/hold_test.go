@@ -341,3 +341,19 @@ func ExampleInjector_Point() {
 	// true
 	// <nil>
 }
+
+// TestARuleThatEndsDuringTheCall is taken back when there is nothing left to
+// wait for.
+func TestARuleThatEndsDuringTheCall(t *testing.T) {
+	inj := fault.New("svc")
+	p := inj.PointOf(fault.Kind{Name: "calls", Effects: []fault.Effect{fault.EffectLostReply}}, "db")
+	put(t, inj, rule("r", fault.Fault{LostReply: true}))
+	d := p.Decide(context.Background(), fault.Operation{})
+	defer d.Done()
+	require.NoError(t, d.Before(context.Background()))
+	require.True(t, d.InForce())
+	inj.Delete("r") // while the call is being carried out
+	require.NoError(t, d.After(context.Background()))
+	require.False(t, d.Fault().LostReply)
+	require.False(t, d.InForce())
+}

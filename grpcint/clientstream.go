@@ -162,7 +162,6 @@ func (s *clientStream) receive(m any) error {
 	switch {
 	case err == nil:
 		if err := s.arrived(); err != nil {
-			forget(m)
 			return s.fail(s.response, err)
 		}
 	case err == io.EOF:
@@ -194,15 +193,20 @@ func (s *clientStream) receiveLost(m any) error {
 		if late := s.late.After(s.ctx); late != nil {
 			return s.fail(nil, late)
 		}
-		return s.receiveKept(m)
+		s.losing.Store(false) // the rule is over
+		return s.ClientStream.RecvMsg(m)
 	}
 	var err error
-	dropped := false
-	for err == nil {
-		if !dropped && !s.late.InForce() {
-			return s.receiveKept(m) // taken back before anything was lost
+	for dropped := false; err == nil; {
+		err = s.ClientStream.RecvMsg(m)
+		if !dropped && !s.late.InForce() { // taken back before anything was lost
+			s.losing.Store(false)
+			return err
 		}
-		if err = s.ClientStream.RecvMsg(m); err == nil {
+		if code := status.Code(err); dropped && (code == codes.DeadlineExceeded || code == codes.Canceled) {
+			return s.end(newInjected(*s.late.Mark(nil), status.Convert(err), nil)) // it waited for what was dropped
+		}
+		if err == nil {
 			dropped = true
 			forget(m)
 			if !s.desc.ServerStreams {
@@ -211,21 +215,12 @@ func (s *clientStream) receiveLost(m any) error {
 		}
 	}
 	if err != io.EOF {
-		if code := status.Code(err); dropped && (code == codes.DeadlineExceeded || code == codes.Canceled) {
-			err = s.end(newInjected(*s.late.Mark(nil), status.Convert(err), nil)) // it waited for what was dropped
-		}
 		return err
 	}
 	if late := s.late.After(s.ctx); late != nil {
 		return s.fail(nil, late)
 	}
 	return s.end(lostReply(s.late.Mark(nil), s.fault, s.named, s.call.target()))
-}
-
-// receiveKept receives what was to be lost, now that the rule is over.
-func (s *clientStream) receiveKept(m any) error {
-	s.losing.Store(false)
-	return s.ClientStream.RecvMsg(m)
 }
 
 // Header implements [grpc.ClientStream].

@@ -3,7 +3,6 @@ package grpcint_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -28,7 +27,12 @@ const faultTable = "testdata/faults.txt"
 // patience is how long a client of the table waits for an answer.
 const patience = 10 * time.Second
 
-var errQuota = errors.New("quota used up")
+// quotaError is an error of the service's own.
+type quotaError struct{}
+
+func (*quotaError) Error() string { return "quota used up" }
+
+var errQuota error = &quotaError{}
 
 // TestFaultTable runs each fault of testdata/faults.txt against each type of
 // call at each side, and compares what client and server saw of it. Each runs

@@ -74,6 +74,7 @@ type rigConfig struct {
 	attempt bool
 	server  []grpc.ServerOption
 	options []grpcint.Option
+	service testpb.TestServiceServer // nil: the rig's own
 }
 
 func withDial(o ...grpc.DialOption) rigOption {
@@ -87,6 +88,9 @@ func withServer(o ...grpc.ServerOption) rigOption {
 func withOptions(o ...grpcint.Option) rigOption {
 	return func(c *rigConfig) { c.options = append(c.options, o...) }
 }
+
+func withService(s testpb.TestServiceServer) rigOption { return func(c *rigConfig) { c.service = s } }
+
 func byAttempt(c *rigConfig) { c.attempt = true }
 
 func withInjector(o ...fault.Option) rigOption {
@@ -114,7 +118,11 @@ func newRig(t testing.TB, options ...rigOption) *rig {
 			return handler(srv, ss)
 		},
 	))...)
-	testpb.RegisterTestServiceServer(r.grpcServer, r.service)
+	var service testpb.TestServiceServer = r.service
+	if config.service != nil {
+		service = config.service
+	}
+	testpb.RegisterTestServiceServer(r.grpcServer, service)
 	served := make(chan error, 1)
 	go func() { served <- r.grpcServer.Serve(r.listener) }()
 

@@ -75,6 +75,8 @@ func TestTold(t *testing.T) {
 			require.Contains(t, here.Error(), `(injected by rule "here" at grpc.client:backend)`)
 			named := what.Error.Name != ""
 			require.Equal(t, named, errors.Is(here, errQuota), "the service's own error is found")
+			var own *quotaError
+			require.Equal(t, named, errors.As(here, &own), "and by its type")
 			x.client.Halt()
 			x.client.Resume()
 

@@ -118,7 +118,6 @@ func (s *serverStream) RecvMsg(m any) error {
 		return errStreamCanceled // the other direction broke it off
 	case err == nil:
 		if _, broken := s.request.Next(s.ctx, 1); broken != nil {
-			forget(m)
 			s.fail(s.request, broken)
 			return errStreamCanceled
 		}

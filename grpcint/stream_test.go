@@ -272,3 +272,34 @@ func TestTakenBackInMidStream(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenBackDuringTheCall ends the rule while the handler is at work.
+func TestTakenBackDuringTheCall(t *testing.T) {
+	for name, what := range map[string]fault.Fault{
+		"a lost reply": {LostReply: true},
+		"a pad":        {Delay: &fault.Delay{PadTo: time.Minute}},
+	} {
+		for _, point := range []string{clientPoint, serverPoint} {
+			t.Run(name+"/"+point, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					x := newRig(t)
+					inj := x.client
+					if point == serverPoint {
+						inj = x.server
+					}
+					put(t, inj, rule("r", point, what))
+					x.service.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+						pauseFor(ctx, time.Second)
+						inj.Delete("r")
+						return &testpb.SimpleResponse{Username: "answer"}, nil
+					}
+					start := time.Now()
+					resp, err := x.UnaryCall(t.Context(), &testpb.SimpleRequest{})
+					require.NoError(t, err)
+					require.Equal(t, "answer", resp.GetUsername())
+					require.Equal(t, time.Second, time.Since(start))
+				})
+			})
+		}
+	}
+}
