@@ -245,10 +245,13 @@ func (s *clientStream) Trailer() metadata.MD {
 func (s *clientStream) fail(direction *fault.Stream, err error) error {
 	c := s.call
 	var finished *streamFinished
-	if errors.As(err, &finished) {
-		return finished.err // the connection was closed, or something beneath ended the stream
+	switch {
+	case !errors.As(err, &finished):
+		return s.end(streamFailure(c.ctx, direction, err, c.target()))
+	case finished.err == nil: // it had come to a good end before
+		return io.EOF
 	}
-	return s.end(streamFailure(c.ctx, direction, err, c.target()))
+	return finished.err // the connection was closed, or something beneath ended the stream
 }
 
 func (s *clientStream) end(failed *injected) error {

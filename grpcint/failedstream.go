@@ -16,10 +16,12 @@ type failedStream struct {
 	opts   callOptions
 	failed *injected
 	finish func()
+	stay   func() bool // takes back that finish is called when ctx ends
 }
 
 func newFailedStream(ctx context.Context, desc *grpc.StreamDesc, opts callOptions, failed *injected, onFinish func(error)) *failedStream {
-	return &failedStream{ctx, desc, opts, failed, sync.OnceFunc(func() { onFinish(failed) })}
+	finish := sync.OnceFunc(func() { onFinish(failed) })
+	return &failedStream{ctx, desc, opts, failed, finish, context.AfterFunc(ctx, finish)}
 }
 
 func (*failedStream) Header() (metadata.MD, error) { return nil, nil }
@@ -30,6 +32,7 @@ func (s *failedStream) SendMsg(any) error          { return sendingFailed(s.desc
 
 func (s *failedStream) RecvMsg(any) error {
 	s.opts.setTrailer(s.failed.trailer())
+	s.stay()
 	s.finish()
 	return s.failed
 }

@@ -236,6 +236,25 @@ func TestStreamMethods(t *testing.T) {
 	}
 }
 
+// TestAStreamGivenUpHasFinished gives up a stream whose answer has failed
+// without looking at it.
+func TestAStreamGivenUpHasFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newRig(t)
+		put(t, x.client, rule("r", clientPoint, fail(fault.Unavailable)))
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended []error
+		_, err := x.FullDuplexCall(ctx, grpc.OnFinish(func(err error) { ended = append(ended, err) }))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Empty(t, ended)
+		cancel()
+		synctest.Wait()
+		require.Len(t, ended, 1)
+		require.ErrorIs(t, ended[0], fault.ErrInjected)
+	})
+}
+
 // TestTakenBackInMidStream ends the rule while streams are held by it, and
 // requires that they then go on to a good end.
 func TestTakenBackInMidStream(t *testing.T) {

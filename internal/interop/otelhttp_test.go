@@ -25,15 +25,16 @@ import (
 
 // telemetry is a service's own OpenTelemetry, set up as a service does it.
 type telemetry struct {
-	spans   *tracetest.SpanRecorder
-	options []otelhttp.Option
+	spans    *tracetest.SpanRecorder
+	provider trace.TracerProvider
+	options  []otelhttp.Option
 }
 
 func newTelemetry(t *testing.T, sampler sdktrace.Sampler) telemetry {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans), sdktrace.WithSampler(sampler))
 	t.Cleanup(func() { require.NoError(t, provider.Shutdown(context.Background())) })
-	return telemetry{spans, []otelhttp.Option{
+	return telemetry{spans, provider, []otelhttp.Option{
 		otelhttp.WithTracerProvider(provider),
 		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})),
 	}}
