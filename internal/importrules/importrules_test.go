@@ -37,6 +37,7 @@ const (
 	grpc    = "google.golang.org/grpc/..."
 	rpc     = "google.golang.org/genproto/googleapis/rpc/..." // the messages of gRPC's rich errors
 	proto   = "google.golang.org/protobuf/..."
+	sqllex  = "github.com/DataDog/go-sqllexer"
 	yaml    = "go.yaml.in/yaml/v3"
 	testify = "github.com/stretchr/testify/..."
 )
@@ -66,7 +67,7 @@ var directions = []direction{
 	{fault, slices.Concat(otelAPI, []string{xxhash, internal, scope})},
 	{httpmw, []string{internal, scope, fault}},
 	{grpcint, []string{internal, scope, fault, grpc, rpc, proto}},
-	{sqldrv, []string{internal, scope, fault}},
+	{sqldrv, []string{internal, scope, fault, sqllex}},
 	{control, []string{internal, scope, fault, memdb, xsync}},
 	{rulefile, []string{internal, fault, yaml}},
 	{internal, slices.Concat(otelAPI, []string{internal})},
@@ -88,6 +89,7 @@ type ban struct {
 var bans = []ban{
 	{[]string{scope, fault, httpmw, sqldrv, control, rulefile}, grpc, "only users of grpcint compile grpc"},
 	{[]string{scope, fault, httpmw, sqldrv, grpcint, rulefile}, memdb, "only users of control compile go-memdb"},
+	{[]string{scope, fault, httpmw, grpcint, control, rulefile}, sqllex, "only users of sqldriver compile a lexer of SQL"},
 	{[]string{module + "/..."}, testify, "testify is for tests"},
 }
 

@@ -1,0 +1,128 @@
+package sqldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/misfit-go/misfit/fault"
+)
+
+// A session is a connection to a database, as all that is wrapped around it
+// knows it.
+type session struct {
+	db     *database
+	native driver.Conn
+	lost   atomic.Bool // by a fault
+
+	// The optional interfaces of the driver's connection; nil where it lacks one.
+	pinger   driver.Pinger
+	execer   driver.ExecerContext
+	queryer  driver.QueryerContext
+	preparer driver.ConnPrepareContext
+	beginner driver.ConnBeginTx
+	resetter driver.SessionResetter
+	valid    driver.Validator
+	checker  driver.NamedValueChecker
+
+	// Those that database/sql still knows.
+	oldExecer  driver.Execer  //nolint:staticcheck // a driver may have nothing else
+	oldQueryer driver.Queryer //nolint:staticcheck // the same
+}
+
+func newSession(db *database, c driver.Conn) *session {
+	s := &session{db: db, native: c}
+	s.pinger, _ = c.(driver.Pinger)
+	s.execer, _ = c.(driver.ExecerContext)
+	s.queryer, _ = c.(driver.QueryerContext)
+	s.preparer, _ = c.(driver.ConnPrepareContext)
+	s.beginner, _ = c.(driver.ConnBeginTx)
+	s.resetter, _ = c.(driver.SessionResetter)
+	s.valid, _ = c.(driver.Validator)
+	s.checker, _ = c.(driver.NamedValueChecker)
+	s.oldExecer, _ = c.(driver.Execer)
+	s.oldQueryer, _ = c.(driver.Queryer)
+	return s
+}
+
+// idle reports whether a call is the driver's alone.
+func (s *session) idle() bool { return !s.db.point.Armed() && !s.lost.Load() }
+
+// lose breaks the connection: whoever uses it again is told that it is bad, as
+// of any that broke, and database/sql closes it and with it what is open on the
+// server. It is not closed here, since what belongs to it is to be closed before.
+func (s *session) lose() {
+	if s != nil {
+		s.lost.Store(true)
+	}
+}
+
+// run makes a call under the faults that are aimed at it. s is nil where there
+// is no connection yet.
+func run[T any](ctx context.Context, db *database, s *session, op fault.Operation, call func() (T, error)) (T, error) {
+	var none T
+	if s != nil && s.lost.Load() {
+		return none, driver.ErrBadConn
+	}
+	d := db.point.Decide(ctx, op)
+	if !d.Hit() {
+		return call()
+	}
+	defer d.Done()
+	return under(ctx, d, s, call)
+}
+
+// under makes a call that a rule applies to.
+func under[T any](ctx context.Context, d fault.Decision, s *session, call func() (T, error)) (T, error) {
+	var none T
+	if err := d.Before(ctx); err != nil {
+		return none, err
+	}
+	if f := d.Fault(); f.Error != nil && !f.LostReply {
+		return none, fail(d, s, f.Error)
+	}
+	result, err := call()
+	if late := d.After(ctx); late != nil {
+		s.lose() // the answer is not waited for any more
+		drop(result)
+		return none, late
+	}
+	if f := d.Fault(); f.LostReply && err == nil {
+		s.lose()
+		drop(result)
+		return none, failUnknown(d, f.Error)
+	}
+	return result, err
+}
+
+// drop ends what a call has made and nobody will see.
+func drop(result any) {
+	switch made := result.(type) {
+	case io.Closer:
+		_ = made.Close()
+	case driver.Tx:
+		_ = made.Rollback()
+	}
+}
+
+// longestHold bounds a wait of a call that has no context of its own: it is as
+// good as a connection that never answers.
+const longestHold = 5 * time.Minute
+
+// reset makes a session ready for its next user under the faults that are aimed
+// at that. database/sql goes on with a connection on all errors but
+// [driver.ErrBadConn], so that one whose session was not reset is bad.
+func (s *session) reset(ctx context.Context) error {
+	_, err := run(ctx, s.db, s, fault.Operation{Name: "RESET"}, func() (struct{}, error) {
+		return struct{}{}, s.resetter.ResetSession(ctx)
+	})
+	var mark *fault.Error
+	if errors.As(err, &mark) {
+		s.lose()
+		return remark(mark, driver.ErrBadConn)
+	}
+	return err
+}
