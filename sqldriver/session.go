@@ -119,7 +119,10 @@ func (s *session) reset(ctx context.Context) error {
 	_, err := run(ctx, s.db, s, fault.Operation{Name: "RESET"}, func() (struct{}, error) {
 		return struct{}{}, s.resetter.ResetSession(ctx)
 	})
-	var mark *fault.Error
+	if err == nil {
+		return nil
+	}
+	var mark *fault.Error // on the heap, for errors.As
 	if errors.As(err, &mark) {
 		s.lose()
 		return remark(mark, driver.ErrBadConn)

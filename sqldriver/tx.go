@@ -35,7 +35,7 @@ func (t *tx) Commit() error {
 	if t.idle() {
 		return t.native.Commit()
 	}
-	asked, err := t.end(t.ctx, "COMMIT", t.native.Commit)
+	asked, err := t.end("COMMIT", t.native.Commit)
 	if !asked {
 		_ = t.native.Rollback() // the caller is told why there was no commit
 	}
@@ -48,8 +48,7 @@ func (t *tx) Rollback() error {
 	if t.idle() {
 		return t.native.Rollback()
 	}
-	// A rollback is often the end of a context, and must not fail for that.
-	asked, err := t.end(context.WithoutCancel(t.ctx), "ROLLBACK", t.native.Rollback)
+	asked, err := t.end("ROLLBACK", t.native.Rollback)
 	if !asked {
 		_ = t.native.Rollback() // in the server's place, which sees the connection go only later
 		t.lose()
@@ -59,10 +58,26 @@ func (t *tx) Rollback() error {
 
 // end ends the transaction under the faults that are aimed at that, and reports
 // whether the database was asked to.
-func (t *tx) end(ctx context.Context, operation string, end func() error) (asked bool, err error) {
+func (t *tx) end(operation string, end func() error) (asked bool, err error) {
+	if t.lost.Load() {
+		return false, driver.ErrBadConn
+	}
+	d := t.db.point.Decide(t.ctx, fault.Operation{Name: operation})
+	if !d.Hit() {
+		return true, end()
+	}
+	defer d.Done()
+	return t.endUnder(d, operation, end)
+}
+
+func (t *tx) endUnder(d fault.Decision, operation string, end func() error) (asked bool, err error) {
+	ctx := t.ctx
+	if operation == "ROLLBACK" { // is often the end of a context, and must not fail for that
+		ctx = context.WithoutCancel(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, longestHold)
 	defer cancel()
-	_, err = run(ctx, t.db, t.session, fault.Operation{Name: operation}, func() (struct{}, error) {
+	_, err = under(ctx, d, t.session, func() (struct{}, error) {
 		asked = true
 		return struct{}{}, end()
 	})
