@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	// ratingsPoint is the one place where the rules of the story but the last
-	// two strike, and inventoryPoint is that of those two.
+	// These are the places where the rules of the story strike: pages do without
+	// the first, feeds and all pages need the second, and orders the third.
 	ratingsPoint   = "product http.client:ratings"
 	inventoryPoint = "product grpc.client:inventory"
+	stockPoint     = "inventory sql:stock-db"
 
 	// cutAfter is how many prices a stream brings before it breaks. feedLength
 	// is no multiple of it, so that no stream ends and breaks at once.
@@ -77,14 +78,14 @@ func (s *story) oneCustomer(ctx context.Context) error {
 		Fault:  fault.Fault{BlackHole: true},
 		TTL:    5 * time.Minute,
 	}
-	if err := s.put(ctx, rule); err != nil {
+	if err := s.put(ctx, s.product, rule); err != nil {
 		return err
 	}
 	pages, hits, err := s.traffic(ctx, s.visits(customer))
 	if err != nil {
 		return err
 	}
-	if err := s.remove(ctx, rule.ID); err != nil {
+	if err := s.remove(ctx, s.product, rule.ID); err != nil {
 		return err
 	}
 	inside, outside := split(pages, func(p page) bool { return p.customer == customer })
@@ -106,7 +107,7 @@ func (s *story) widenTo(percent float64) func(context.Context) error {
 			Fault:  fault.Fault{Delay: &fault.Delay{Fixed: 30 * time.Second}},
 			TTL:    5 * time.Minute,
 		}
-		if err := s.put(ctx, rule); err != nil {
+		if err := s.put(ctx, s.product, rule); err != nil {
 			return err
 		}
 		predicted := picked(rule.ID, percent, s.customers)
@@ -114,7 +115,7 @@ func (s *story) widenTo(percent float64) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		live, err := s.operator.rule(ctx, rule.ID)
+		live, err := s.product.rule(ctx, rule.ID)
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func (s *story) widenTo(percent float64) func(context.Context) error {
 // midStream breaks streams when some of what they bring has come already.
 func (s *story) midStream(ctx context.Context) error {
 	s.out.chapter(fmt.Sprintf("In mid-stream: the price feed of one customer breaks after every %d prices", cutAfter))
-	if err := s.remove(ctx, "ratings-late"); err != nil {
+	if err := s.remove(ctx, s.product, "ratings-late"); err != nil {
 		return err
 	}
 	watchers := s.customers[:s.plan.watchers]
@@ -147,7 +148,7 @@ func (s *story) midStream(ctx context.Context) error {
 		Fault: fault.Fault{Stream: &fault.StreamFault{After: cutAfter, Cut: true}},
 		TTL:   time.Minute,
 	}
-	if err := s.put(ctx, rule); err != nil {
+	if err := s.put(ctx, s.product, rule); err != nil {
 		return err
 	}
 	s.shop.calls.take() // those of the chapters before
@@ -161,7 +162,7 @@ func (s *story) midStream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.remove(ctx, rule.ID); err != nil {
+	if err := s.remove(ctx, s.product, rule.ID); err != nil {
 		return err
 	}
 	inside, outside := feedsOf(customer, feeds)
@@ -170,6 +171,58 @@ func (s *story) midStream(ctx context.Context) error {
 	s.out.where(hits)
 	s.checkFeeds(hits, calls, inside, outside)
 	s.out.check(claimf(allComplete(pages), "the %d pages opened after that are complete: the rule is for the feed alone", len(pages)))
+	return nil
+}
+
+// unknownOutcome has a commit made and loses its answer: whoever asked for it
+// cannot know whether there is an order now.
+func (s *story) unknownOutcome(ctx context.Context) error {
+	s.out.chapter("An order whose outcome nobody knows: the commit is made and its answer lost")
+	return s.order(ctx, "7", fault.Rule{ID: "answer-lost", Fault: fault.Fault{LostReply: true}}, true)
+}
+
+// notMade is the same for whoever asked, but not for the database.
+func (s *story) notMade(ctx context.Context) error {
+	s.out.chapter("Its twin: the connection is lost before the commit, and there is no order")
+	return s.order(ctx, "8", fault.Rule{ID: "commit-lost", Fault: fault.Fault{Error: &fault.ErrorFault{Class: fault.Reset}}}, false)
+}
+
+// order has many customers order a product at the same time, with a rule for the
+// first commit of one. made says whether that is made under the rule.
+func (s *story) order(ctx context.Context, product string, rule fault.Rule, made bool) error {
+	buyers := s.customers[:s.plan.buyers]
+	customer := buyers[len(buyers)/2]
+	rule.Target = fault.Target{Points: []string{"stock-db"}, Operations: []string{"COMMIT"}}
+	rule.Scope = scope.Scope{Customers: []string{customer}, Attempts: 1}
+	rule.TTL = time.Minute
+	if err := s.put(ctx, s.inventory, rule); err != nil {
+		return err
+	}
+	s.shop.calls.take() // those of the chapters before
+	before, err := readLedger(ctx, s.shop.database.plain, product)
+	if err != nil {
+		return err
+	}
+	purchases := ordersOf(buyers, product)
+	s.out.say("%d customers order some of product %s at the same time …", len(buyers), product)
+	if err := s.users.buy(ctx, purchases); err != nil {
+		return err
+	}
+	hits, calls := s.shop.hits.take(), s.shop.calls.take()
+	after, err := readLedger(ctx, s.shop.database.plain, product)
+	if err != nil {
+		return err
+	}
+	if err := s.remove(ctx, s.inventory, rule.ID); err != nil {
+		return err
+	}
+	inside, outside := purchasesOf(customer, purchases)
+	s.out.purchases(calls, purchaseGroup{customer, inside}, purchaseGroup{"everybody else", outside})
+	for _, p := range inside {
+		s.out.request("POST", "edge/orders", string(asJSON(p.order)), "answered "+string(asJSON(p.receipt)))
+	}
+	s.out.where(hits)
+	s.checkOrders(hits, calls, before, after, inside, outside, made)
 	return nil
 }
 
@@ -184,7 +237,7 @@ func (s *story) takenBack(ctx context.Context) error {
 		Fault:  fault.Fault{BlackHole: true},
 		TTL:    time.Minute,
 	}
-	if err := s.put(ctx, rule); err != nil {
+	if err := s.put(ctx, s.product, rule); err != nil {
 		return err
 	}
 	s.shop.calls.take() // those of the chapters before
@@ -207,7 +260,7 @@ func (s *story) takenBack(ctx context.Context) error {
 		return err
 	}
 	early, reached := s.users.done.Load(), len(s.shop.calls.take())
-	if err := s.remove(ctx, rule.ID); err != nil {
+	if err := s.remove(ctx, s.product, rule.ID); err != nil {
 		return err
 	}
 	removed := time.Now()
@@ -235,7 +288,7 @@ func (s *story) takenBack(ctx context.Context) error {
 // and returns how many it holds.
 func (s *story) awaitHeld(ctx context.Context, id string) (held int64, err error) {
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		live, err := s.operator.rule(ctx, id)
+		live, err := s.product.rule(ctx, id)
 		if err != nil || live.Held == int64(s.plan.held) || time.Now().After(deadline) {
 			return live.Held, err
 		}
@@ -251,16 +304,20 @@ func (s *story) afterwards(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules, err := s.operator.rules(ctx)
-	if err != nil {
-		return err
+	var left []liveRule
+	for _, at := range []*operator{s.product, s.inventory} {
+		rules, err := at.rules(ctx)
+		if err != nil {
+			return err
+		}
+		left = append(left, rules...)
 	}
 	// The rule that a request carried is listed for a minute, in case that
 	// request is still on its way.
-	put := slices.DeleteFunc(rules, func(l liveRule) bool { return l.Source == fault.SourceRequest })
+	left = slices.DeleteFunc(left, func(l liveRule) bool { return l.Source == fault.SourceRequest })
 	s.out.table(group{"everybody", pages})
 	s.out.check(claimf(allComplete(pages), "all %d pages are complete", len(pages)))
 	s.out.check(claimf(noneHit(hits), "no call was hit"))
-	s.out.check(claimf(counts(len(put), 0), "no rule is left behind"))
+	s.out.check(claimf(counts(len(left), 0), "no rule is left behind"))
 	return nil
 }

@@ -99,6 +99,79 @@ func wentOnAfter(calls []call, customers []string, want ...int64) string {
 	return ""
 }
 
+// allSold says that every order got a receipt.
+func allSold(purchases []purchase) string {
+	for _, p := range purchases {
+		if p.err != nil {
+			return fmt.Sprintf("%s got none: %v", p.customer, p.err)
+		}
+	}
+	if len(purchases) == 0 {
+		return "there was no such order"
+	}
+	return ""
+}
+
+// placedIn says that inventory was asked so many times to place the order of each
+// customer, by its own log.
+func placedIn(calls []call, customers []string, tries int) string {
+	for _, customer := range customers {
+		if got := triesOf(customer, calls); got != tries {
+			return fmt.Sprintf("that of %s took %d", customer, got)
+		}
+	}
+	return ""
+}
+
+// toldAlready says of all receipts whether they say that the order had been
+// placed already.
+func toldAlready(purchases []purchase, already bool) string {
+	for _, p := range purchases {
+		if p.receipt.AlreadyPlaced != already {
+			return fmt.Sprintf("%s was told otherwise", p.customer)
+		}
+	}
+	if len(purchases) == 0 {
+		return "there was no such order"
+	}
+	return ""
+}
+
+// eachOnce says that what the database has got is these orders, each once.
+func eachOnce(before, after ledger, purchases []purchase) string {
+	times := make(map[order]int)
+	for _, o := range after.orders {
+		times[o]++
+	}
+	for _, o := range before.orders {
+		times[o]--
+	}
+	for _, p := range purchases {
+		if n := times[p.order]; n != 1 {
+			return fmt.Sprintf("it has that of %s %d times", p.customer, n)
+		}
+		delete(times, p.order)
+	}
+	for o, n := range times {
+		if n != 0 {
+			return fmt.Sprintf("it has %s, which nobody sent", o.ID)
+		}
+	}
+	return ""
+}
+
+// tookFromStock says that what is gone from stock is what these orders ask for.
+func tookFromStock(before, after ledger, purchases []purchase) string {
+	asked := 0
+	for _, p := range purchases {
+		asked += int(p.order.Quantity)
+	}
+	if took := before.left - after.left; took != asked {
+		return fmt.Sprintf("%d are gone, and they ask for %d", took, asked)
+	}
+	return ""
+}
+
 // knewWhom says that for every page one call reached inventory, and that it
 // knew of each whom it was for.
 func knewWhom(calls []call, pages []page) string {
@@ -139,6 +212,16 @@ func hitWhere(hits []hit, calls int, where string) string {
 	}
 	if len(hits) != calls {
 		return fmt.Sprintf("%d calls were hit", len(hits))
+	}
+	return ""
+}
+
+// hitIn says that every call that was hit was this operation.
+func hitIn(hits []hit, operation string) string {
+	for _, h := range hits {
+		if h.operation != operation {
+			return fmt.Sprintf("%s was hit in %q", h.customer, h.operation)
+		}
 	}
 	return ""
 }

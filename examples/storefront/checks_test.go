@@ -14,7 +14,7 @@ func TestChecks(t *testing.T) {
 	complete := page{customer: "a"}
 	degraded := page{customer: "b", degraded: true}
 	failed := page{customer: "c", err: errors.New("502")}
-	here, elsewhere := hit{"product", "http.client:ratings", "r", "a"}, hit{"edge", "http.client:product", "r", "b"}
+	here, elsewhere := hit{"product", "http.client:ratings", "GET /", "r", "a"}, hit{"edge", "http.client:product", "GET /x", "r", "b"}
 	whole, broken := feedTo("a", feedLength), feedTo("b", 2)
 	broken.err = errors.New("EOF")
 	repeated := feedTo("d", feedLength)
@@ -23,6 +23,11 @@ func TestChecks(t *testing.T) {
 	dearer.prices[0].costs = "2.00"
 	stockA, stockNobody := call{method: "GetStock", customer: "a"}, call{method: "GetStock"}
 	feedA, feedA3 := call{"WatchPrices", "a", 0}, call{"WatchPrices", "a", 3}
+	placeA := call{method: "PlaceOrder", customer: "a"}
+	sold := purchase{customer: "a", order: order{"a-7", "7", 2}}
+	resold := purchase{customer: "b", order: order{"b-7", "7", 3}, receipt: receipt{AlreadyPlaced: true}}
+	unsold := purchase{customer: "c", order: order{"c-7", "7", 1}, err: errors.New("502")}
+	none, full := ledger{left: 9}, ledger{left: 4, orders: []order{sold.order, resold.order}}
 
 	for _, c := range []struct{ name, got, want string }{
 		{"complete", allComplete([]page{complete}), ""},
@@ -49,11 +54,31 @@ func TestChecks(t *testing.T) {
 		{"knew not whom", knewWhom([]call{stockNobody}, []page{complete}), "of 1 calls it did not know whom they were for"},
 		{"one call too many", knewWhom([]call{stockA, stockA}, []page{complete}), "it had 1 calls too many for a"},
 		{"one call too few", knewWhom([]call{stockA}, []page{complete, degraded}), "it had 1 calls too few for b"},
+		{"all sold", allSold([]purchase{sold, resold}), ""},
+		{"not all sold", allSold([]purchase{sold, unsold}), "c got none: 502"},
+		{"nothing to sell", allSold(nil), "there was no such order"},
+		{"placed in two", placedIn([]call{placeA, stockA, placeA}, []string{"a"}, 2), ""},
+		{"placed in one", placedIn([]call{placeA, stockA}, []string{"a"}, 2), "that of a took 1"},
+		{"another's place", placedIn([]call{placeA, placeA}, []string{"a", "b"}, 2), "that of b took 0"},
+		{"told already", toldAlready([]purchase{resold}, true), ""},
+		{"told just now", toldAlready([]purchase{resold, sold}, true), "a was told otherwise"},
+		{"told already, and should not", toldAlready([]purchase{sold, resold}, false), "b was told otherwise"},
+		{"nobody to tell", toldAlready(nil, false), "there was no such order"},
+		{"each once", eachOnce(none, full, []purchase{sold, resold}), ""},
+		{"one lost", eachOnce(none, full, []purchase{sold, resold, unsold}), "it has that of c 0 times"},
+		{"one twice", eachOnce(none, ledger{orders: []order{sold.order, sold.order}}, []purchase{sold}), "it has that of a 2 times"},
+		{"one changed", eachOnce(none, ledger{orders: []order{{"a-7", "7", 1}}}, []purchase{sold}), "it has that of a 0 times"},
+		{"one there before", eachOnce(full, full, []purchase{sold}), "it has that of a 0 times"},
+		{"one nobody's", eachOnce(none, full, []purchase{sold}), "it has b-7, which nobody sent"},
+		{"took from stock", tookFromStock(none, full, []purchase{sold, resold}), ""},
+		{"took twice", tookFromStock(none, full, []purchase{resold}), "5 are gone, and they ask for 3"},
 		{"none hit", noneHit(nil), ""},
 		{"some hit", noneHit([]hit{here}), "1 calls were hit, the first at product http.client:ratings for a"},
 		{"hit here", hitWhere([]hit{here, here}, 2, ratingsPoint), ""},
 		{"hit elsewhere", hitWhere([]hit{here, elsewhere}, 2, ratingsPoint), "b was hit at edge http.client:product"},
 		{"hit too often", hitWhere([]hit{here, here}, 1, ratingsPoint), "2 calls were hit"},
+		{"hit in this", hitIn([]hit{here, here}, "GET /"), ""},
+		{"hit in another", hitIn([]hit{here, elsewhere}, "GET /"), "b was hit in \"GET /x\""},
 		{"same customers", sameCustomers([]string{"a", "b"}, []string{"a", "b"}), ""},
 		{"one too many", sameCustomers([]string{"a", "b"}, []string{"a"}), "b was hit and should not have been"},
 		{"one too few", sameCustomers([]string{"a"}, []string{"a", "b"}), "b should have been hit and was not"},

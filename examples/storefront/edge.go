@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -37,23 +38,35 @@ func newEdge(inj *fault.Injector, productURL string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products/{id}", e.page)
 	mux.HandleFunc("GET /products/{id}/prices", e.prices)
+	mux.HandleFunc("POST /orders", e.order)
 	return mux
 }
 
 func (e *edge) page(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
 	defer cancel()
-	e.relay(ctx, w, "/products/"+r.PathValue("id"))
+	e.relay(ctx, w, http.MethodGet, "/products/"+r.PathValue("id"), nil)
 }
 
 // prices has no timeout: a feed goes on for as long as the user stays.
 func (e *edge) prices(w http.ResponseWriter, r *http.Request) {
-	e.relay(r.Context(), flushed{w}, "/products/"+r.PathValue("id")+"/prices")
+	e.relay(r.Context(), flushed{w}, http.MethodGet, "/products/"+r.PathValue("id")+"/prices", nil)
+}
+
+func (e *edge) order(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
+	defer cancel()
+	order, err := io.ReadAll(http.MaxBytesReader(w, r.Body, orderBytes))
+	if err != nil {
+		http.Error(w, "the order: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	e.relay(ctx, w, http.MethodPost, "/orders", bytes.NewReader(order))
 }
 
 // relay answers what product answers.
-func (e *edge) relay(ctx context.Context, w http.ResponseWriter, path string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.product+path, nil)
+func (e *edge) relay(ctx context.Context, w http.ResponseWriter, method, path string, body io.Reader) {
+	req, err := http.NewRequestWithContext(ctx, method, e.product+path, body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"database/sql"
 	"maps"
 	"slices"
 	"sync"
@@ -22,7 +24,7 @@ type page struct {
 
 // A hit is what the library says about one call that it faulted.
 type hit struct {
-	service, point, rule, customer string
+	service, point, operation, rule, customer string
 }
 
 func (h hit) where() string { return h.service + " " + h.point }
@@ -41,7 +43,7 @@ func (l *hitLog) Observe(e fault.Event) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hits = append(l.hits, hit{e.Service, e.Point, e.Rule, e.Customer})
+	l.hits = append(l.hits, hit{e.Service, e.Point, e.Operation.String(), e.Rule, e.Customer})
 }
 
 // take returns the hits since it was last called.
@@ -94,4 +96,31 @@ func percentile(pages []page, q float64) time.Duration {
 	}
 	slices.Sort(took)
 	return took[min(int(q*float64(len(took))), len(took)-1)]
+}
+
+// A ledger is what inventory's database says of a product.
+type ledger struct {
+	left   int
+	orders []order
+}
+
+// readLedger asks the database itself, past inventory and the injection point.
+func readLedger(ctx context.Context, db *sql.DB, product string) (ledger, error) {
+	var l ledger
+	if err := db.QueryRowContext(ctx, `SELECT quantity FROM stock WHERE product = $1`, product).Scan(&l.left); err != nil {
+		return ledger{}, err
+	}
+	rows, err := db.QueryContext(ctx, `SELECT id, product, quantity FROM orders WHERE product = $1`, product)
+	if err != nil {
+		return ledger{}, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o order
+		if err := rows.Scan(&o.ID, &o.Product, &o.Quantity); err != nil {
+			return ledger{}, err
+		}
+		l.orders = append(l.orders, o)
+	}
+	return l, rows.Err()
 }

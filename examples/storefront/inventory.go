@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
@@ -18,16 +20,49 @@ const (
 	priceEvery = 100 * time.Millisecond // in a feed
 )
 
-// inventory knows what is in stock and what it costs. It is the one service
-// that speaks gRPC.
+// inventory knows what is in stock and what it costs, and takes orders. It is the
+// one service that speaks gRPC, and the one that has a database.
 type inventory struct {
 	inventorypb.UnimplementedInventoryServer
+	stock *stockroom
 	calls *callLog
 }
 
 func (i *inventory) GetStock(ctx context.Context, req *inventorypb.GetStockRequest) (*inventorypb.GetStockResponse, error) {
 	i.calls.add(ctx, "GetStock", 0)
-	return &inventorypb.GetStockResponse{Left: int32(1 + number(req.GetProduct())%90)}, nil
+	left, err := i.stock.left(ctx, req.GetProduct())
+	if err != nil {
+		return nil, stockError(err)
+	}
+	return &inventorypb.GetStockResponse{Left: left}, nil
+}
+
+func (i *inventory) PlaceOrder(ctx context.Context, req *inventorypb.PlaceOrderRequest) (*inventorypb.PlaceOrderResponse, error) {
+	i.calls.add(ctx, "PlaceOrder", 0)
+	o := order{req.GetOrderId(), req.GetProduct(), req.GetQuantity()}
+	if o.ID == "" || o.Quantity < 1 {
+		return nil, status.Error(codes.InvalidArgument, "an order has an ID, and a quantity of 1 at least")
+	}
+	left, already, err := i.stock.place(ctx, o)
+	if err != nil {
+		return nil, stockError(err)
+	}
+	return &inventorypb.PlaceOrderResponse{Left: left, AlreadyPlaced: already}, nil
+}
+
+// stockError says over gRPC what the stockroom failed with. UNAVAILABLE is all
+// that the caller may ask again after.
+func stockError(err error) error {
+	code := codes.Unavailable
+	switch {
+	case errors.Is(err, errNoProduct):
+		code = codes.NotFound
+	case errors.Is(err, errTooFew):
+		code = codes.FailedPrecondition
+	case errors.Is(err, errOtherOrder):
+		code = codes.AlreadyExists
+	}
+	return status.Error(code, err.Error())
 }
 
 func (i *inventory) WatchPrices(req *inventorypb.WatchPricesRequest, stream grpc.ServerStreamingServer[inventorypb.Price]) error {

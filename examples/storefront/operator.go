@@ -16,12 +16,13 @@ import (
 // An operator changes the rules of one service through its control endpoint,
 // over HTTP, with nothing that curl does not have.
 type operator struct {
+	service  string // whose it is
 	endpoint string // …/debug/faults/v1
 	client   *http.Client
 }
 
 func newOperator(s *service) *operator {
-	return &operator{s.url + controlPath + "/v1", &http.Client{Timeout: 10 * time.Second}}
+	return &operator{s.name, s.url + controlPath + "/v1", &http.Client{Timeout: 10 * time.Second}}
 }
 
 // A liveRule is what the endpoint says about a rule. It says more.

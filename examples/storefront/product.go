@@ -38,8 +38,8 @@ type stock struct {
 	Left int32 `json:"left"`
 }
 
-// product puts the page together from what the services behind it know, and
-// relays the price feed.
+// product puts the page together from what the services behind it know, relays
+// the price feed and takes orders.
 type product struct {
 	ratingsURL    string
 	ratingsClient *http.Client
@@ -50,6 +50,8 @@ type product struct {
 	// The fault's scope says who is hit, not what the service makes of it.
 	// That is well worth an experiment, but not this one.
 	ratingsPolicy failsafe.Executor[*rating]
+
+	orderPolicy orderPolicy
 
 	inventory     inventorypb.InventoryClient
 	inventoryConn *grpc.ClientConn
@@ -74,6 +76,7 @@ func newProduct(inj *fault.Injector, ratingsURL, inventoryAddr string, ratingsTi
 			retrypolicy.NewBuilder[*rating]().WithMaxAttempts(ratingsAttempts).WithDelay(retryPause).Build(),
 			timeout.New[*rating](ratingsTimeout), // of each attempt
 		),
+		orderPolicy:   newOrderPolicy(),
 		inventory:     inventorypb.NewInventoryClient(inventoryConn),
 		inventoryConn: inventoryConn,
 	}, nil
@@ -83,6 +86,7 @@ func (p *product) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products/{id}", p.page)
 	mux.HandleFunc("GET /products/{id}/prices", p.prices)
+	mux.HandleFunc("POST /orders", p.order)
 	return mux
 }
 
@@ -92,7 +96,7 @@ func (p *product) page(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	inStock, err := p.inventory.GetStock(r.Context(), &inventorypb.GetStockRequest{Product: id})
 	if err != nil { // nothing to sell without it
-		http.Error(w, "inventory: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, "inventory: "+err.Error(), httpStatus(err))
 		return
 	}
 	rated, err := p.ratingsPolicy.WithContext(r.Context()).GetWithExecution(

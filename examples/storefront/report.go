@@ -38,12 +38,13 @@ func (r *report) printf(format string, args ...any) {
 
 // opening introduces the shop.
 func (r *report) opening(s *shop, p plan) {
-	r.printf("A shop of four services, on this machine's loopback ports:\n\n")
+	r.printf("A shop of four services, on this machine's loopback ports, and a database:\n\n")
 	for _, one := range []struct{ name, at, does string }{
 		{"edge", s.edge.url, "takes the users' requests and knows their customer"},
 		{"product", s.product.url, fmt.Sprintf("makes the page, after %d tries of %v without ratings", ratingsAttempts, p.ratingsTimeout)},
 		{"ratings", s.ratings.url, "may fail"},
 		{"inventory", s.inventory.grpcAddr + " (gRPC)", "must answer, and has a feed of prices that may break"},
+		{"stock-db", s.database.what, "has inventory's stock, and the orders"},
 	} {
 		r.printf("  %-10s %-23s %s\n", one.name, one.at, one.does)
 	}
@@ -119,6 +120,32 @@ func (r *report) feeds(calls []call, groups ...feedGroup) {
 			}
 		}
 		r.printf("   %-16s %9d %7d %9d %9d\n", g.name, len(g.feeds), prices, errors, streams)
+	}
+	r.printf("\n")
+}
+
+// A purchaseGroup is some of the orders, under a name.
+type purchaseGroup struct {
+	name      string
+	purchases []purchase
+}
+
+// purchases shows what came of each group's orders, and how often inventory was
+// asked to place them.
+func (r *report) purchases(calls []call, groups ...purchaseGroup) {
+	r.printf("\n   %-16s %9s %8s %7s %6s %15s\n", "", "customers", "receipts", "errors", "tries", "already placed")
+	for _, g := range groups {
+		var errors, tries, already int
+		for _, p := range g.purchases {
+			tries += triesOf(p.customer, calls)
+			switch {
+			case p.err != nil:
+				errors++
+			case p.receipt.AlreadyPlaced:
+				already++
+			}
+		}
+		r.printf("   %-16s %9d %8d %7d %6d %15d\n", g.name, len(g.purchases), len(g.purchases)-errors, errors, tries, already)
 	}
 	r.printf("\n")
 }

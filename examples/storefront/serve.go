@@ -13,15 +13,15 @@ const byHand = 2 * time.Second
 
 // serveByHand opens the shop, says what there is to try, and keeps it open
 // until ctx ends.
-func serveByHand(ctx context.Context, out io.Writer, port int) error {
-	shop, err := openShop(port, byHand)
+func serveByHand(ctx context.Context, out io.Writer, port int, postgres string) error {
+	shop, err := openShop(ctx, port, byHand, postgres)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "The shop is open, until Ctrl-C. Ratings has %v and %d attempts, inventory as long as\n"+
 		"the edge waits: %v. Every service has a control endpoint at %s/, that of\n"+
-		"inventory beside its gRPC port, at %s. That of product is the one to try:\n",
-		byHand, ratingsAttempts, edgeTimeout, controlPath, shop.inventory.url)
+		"inventory beside its gRPC port, at %s. Stock and orders are in %s.\n",
+		byHand, ratingsAttempts, edgeTimeout, controlPath, shop.inventory.url, shop.database.what)
 	for _, c := range commands(shop) {
 		fmt.Fprintf(out, "\n# %s\n%s\n", c.about, c)
 	}
@@ -65,10 +65,14 @@ func commands(s *shop) []command {
 		inventory   = `{"target":{"points":["inventory"]},"scope":{"percent":100},"fault":{"blackHole":true},"ttl":"1m"}`
 		feed        = `{"target":{"points":["inventory"],"operations":["/inventory.v1.Inventory/WatchPrices"]},"scope":{"customers":["c-042"]},"fault":{"stream":{"after":3,"cut":true}},"ttl":"5m"}`
 		closed      = `{"target":{"points":["inventory"],"operations":["/inventory.v1.Inventory/GetStock"]},"scope":{"customers":["c-042"]},"fault":{"error":{"grpc":{"code":"RESOURCE_EXHAUSTED","message":"closed for stocktaking"}}},"ttl":"5m"}`
+		answerLost  = `{"target":{"points":["stock-db"],"operations":["COMMIT"]},"scope":{"customers":["c-042"],"attempts":1},"fault":{"lostReply":true},"ttl":"5m"}`
+		firstOrder  = `{"id":"c-042-1","product":"7","quantity":2}`
+		secondOrder = `{"id":"c-042-2","product":"7","quantity":2}`
 		oneRequest  = `{"target":{"points":["ratings"]},"fault":{"error":{"class":"unavailable"}}}`
 	)
 	page := s.edge.url + "/products/7"
-	faults := s.product.url + controlPath
+	orders := s.edge.url + "/orders"
+	faults, stockFaults := s.product.url+controlPath, s.inventory.url+controlPath
 	json := "Content-Type: application/json"
 	c042, c007 := "X-Customer: c-042", "X-Customer: c-007"
 	among := picked("demo", 25, customerNames(400))[0]
@@ -91,6 +95,10 @@ func commands(s *shop) []command {
 		{"Inventory turns c-042 away, with a gRPC status", "PUT", faults + "/v1/rules/demo", []string{json}, closed},
 		{"There is no page without inventory", "GET", page, []string{c042}, ""},
 		{"Take it back", "DELETE", faults + "/v1/rules/demo", nil, ""},
+		{"An order", "POST", orders, []string{c042}, firstOrder},
+		{"The first commit of every order of c-042 is made, and its answer lost. This rule is inventory's …", "PUT", stockFaults + "/v1/rules/demo", []string{json}, answerLost},
+		{"… and product asks again, to be told that the order is placed already", "POST", orders, []string{c042}, secondOrder},
+		{"Take it back", "DELETE", stockFaults + "/v1/rules/demo", nil, ""},
 		{"Inventory never answers anybody: open a page now, and it hangs …", "PUT", faults + "/v1/rules/silent", []string{json}, inventory},
 		{"… until this, from another terminal, ends every rule of the service and refuses new ones", "POST", faults + "/v1/halt", nil, ""},
 		{"Let new ones in again", "POST", faults + "/v1/resume", nil, ""},

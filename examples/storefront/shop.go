@@ -12,17 +12,20 @@ import (
 	"github.com/misfit-go/misfit/httpmw"
 )
 
-// A shop is the four services, connected.
+// A shop is the four services, connected, and the database of one.
 type shop struct {
 	edge, product, ratings, inventory *service
+
+	database *database // inventory's
 
 	hits  *hitLog  // what all their injectors did
 	calls *callLog // what inventory was asked
 }
 
 // openShop starts the services on ports from firstPort on, or on any that are
-// free if it is 0.
-func openShop(firstPort int, ratingsTimeout time.Duration) (*shop, error) {
+// free if it is 0. Inventory's database is in SQLite, or in the PostgreSQL that
+// postgres names.
+func openShop(ctx context.Context, firstPort int, ratingsTimeout time.Duration, postgres string) (*shop, error) {
 	hits := new(hitLog)
 	s := &shop{
 		edge:      newService("edge", hits),
@@ -32,7 +35,7 @@ func openShop(firstPort int, ratingsTimeout time.Duration) (*shop, error) {
 		hits:      hits,
 		calls:     new(callLog),
 	}
-	if err := s.open(firstPort, ratingsTimeout); err != nil {
+	if err := s.open(ctx, firstPort, ratingsTimeout, postgres); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -40,15 +43,24 @@ func openShop(firstPort int, ratingsTimeout time.Duration) (*shop, error) {
 
 // open starts them from the inside out, since each has to know where those
 // behind it are.
-func (s *shop) open(firstPort int, ratingsTimeout time.Duration) error {
+func (s *shop) open(ctx context.Context, firstPort int, ratingsTimeout time.Duration, postgres string) (err error) {
 	addr := func(i int) string {
 		if firstPort == 0 {
 			return "127.0.0.1:0"
 		}
 		return fmt.Sprintf("127.0.0.1:%d", firstPort+i)
 	}
-	err := s.inventory.serveGRPC(addr(3), func(server grpc.ServiceRegistrar) {
-		inventorypb.RegisterInventoryServer(server, &inventory{calls: s.calls})
+	if s.database, err = openDatabase(ctx, postgres); err != nil {
+		return err
+	}
+	s.inventory.whenStopped(func(context.Context) error { return s.database.close() })
+	stock, err := openStockroom(ctx, s.inventory.inj, s.database)
+	if err != nil {
+		return err
+	}
+	s.inventory.whenStopped(func(context.Context) error { return stock.close() })
+	err = s.inventory.serveGRPC(addr(3), func(server grpc.ServiceRegistrar) {
+		inventorypb.RegisterInventoryServer(server, &inventory{stock: stock, calls: s.calls})
 	})
 	if err != nil {
 		return err

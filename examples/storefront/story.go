@@ -17,6 +17,7 @@ type plan struct {
 	perSecond      int
 	ratingsTimeout time.Duration // of one attempt
 	watchers       int           // of the price feed
+	buyers         int           // in each of the chapters about orders
 	held           int           // calls in the last chapter but one
 	heldFor        time.Duration
 }
@@ -28,18 +29,20 @@ func defaultPlan() plan {
 		perSecond:      300,
 		ratingsTimeout: 800 * time.Millisecond,
 		watchers:       24,
+		buyers:         24,
 		held:           60,
 		heldFor:        time.Second,
 	}
 }
 
-// A story is told from outside the shop: users open pages at the edge, an
-// operator drives the control endpoint of the product service.
+// A story is told from outside the shop: users open pages and order at the edge,
+// an operator drives the control endpoint of a service.
 type story struct {
 	plan      plan
 	shop      *shop
 	users     *users
-	operator  *operator
+	product   *operator
+	inventory *operator
 	customers []string
 	out       *report
 
@@ -49,8 +52,8 @@ type story struct {
 
 // tell opens a shop, tells the story and closes the shop. It returns errClaims
 // if something did not turn out as claimed.
-func tell(ctx context.Context, plan plan, out *report) error {
-	shop, err := openShop(0, plan.ratingsTimeout)
+func tell(ctx context.Context, plan plan, postgres string, out *report) error {
+	shop, err := openShop(ctx, 0, plan.ratingsTimeout, postgres)
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,8 @@ func tell(ctx context.Context, plan plan, out *report) error {
 		plan:      plan,
 		shop:      shop,
 		users:     newUsers(shop.edge.url),
-		operator:  newOperator(shop.product),
+		product:   newOperator(shop.product),
+		inventory: newOperator(shop.inventory),
 		customers: customerNames(plan.customers),
 		out:       out,
 	}
@@ -71,6 +75,8 @@ func tell(ctx context.Context, plan plan, out *report) error {
 		s.widenTo(25),
 		s.widenTo(100),
 		s.midStream,
+		s.unknownOutcome,
+		s.notMade,
 		s.takenBack,
 		s.afterwards,
 	} {
@@ -109,6 +115,27 @@ func (s *story) checkFeeds(hits []hit, calls []call, inside, outside []feed) {
 	s.out.check(claimf(samePrices(slices.Concat(inside, outside)), "and all feeds brought the same prices"))
 }
 
+// checkOrders holds the orders that users sent, the calls that inventory knows of,
+// what its database has got and the hits against each other. Inside is the order
+// that the rule is for; made says that its first try had placed it.
+func (s *story) checkOrders(hits []hit, calls []call, before, after ledger, inside, outside []purchase, made bool) {
+	all, who := slices.Concat(inside, outside), buyersOf(inside)
+	second := "placed it: nothing had come of the first"
+	if made {
+		second = "was told that it had been placed already"
+	}
+	s.out.check(claimf(allSold(all), "all %d orders got a receipt", len(all)))
+	s.out.check(claimf(placedIn(calls, who, 2), "that of %s took two tries, by inventory's own log …", some(who)))
+	s.out.check(claimf(toldAlready(inside, made), "… and the second %s", second))
+	s.out.check(claimf(placedIn(calls, buyersOf(outside), 1), "the other %d took one try each …", len(outside)))
+	s.out.check(claimf(toldAlready(outside, false), "… and that placed them"))
+	s.out.check(claimf(eachOnce(before, after, all), "the database has each of the %d orders exactly once, and no other", len(all)))
+	s.out.check(claimf(tookFromStock(before, after, all), "its stock went from %d to %d, by just what they ask for", before.left, after.left))
+	s.out.check(claimf(hitWhere(hits, 1, stockPoint), "one call was hit, at %s …", stockPoint))
+	s.out.check(claimf(hitIn(hits, "COMMIT"), "… and that was a COMMIT"))
+	s.out.check(claimf(sameCustomers(customersHit(hits), who), "nobody but %s was hit: the name went on over HTTP and gRPC, and into the transaction", some(who)))
+}
+
 // checkWidening holds a step of the rule that is widened against the step
 // before.
 func (s *story) checkWidening(hits []hit, counter uint64) {
@@ -136,12 +163,12 @@ func (s *story) traffic(ctx context.Context, visits []visit) ([]page, []hit, err
 	return pages, s.shop.hits.take(), err
 }
 
-func (s *story) put(ctx context.Context, rule fault.Rule) error {
-	s.out.request("PUT", "product"+controlPath+"/v1/rules/"+rule.ID, body(rule))
-	return s.operator.put(ctx, rule)
+func (s *story) put(ctx context.Context, at *operator, rule fault.Rule) error {
+	s.out.request("PUT", at.service+controlPath+"/v1/rules/"+rule.ID, body(rule))
+	return at.put(ctx, rule)
 }
 
-func (s *story) remove(ctx context.Context, id string) error {
-	s.out.request("DELETE", "product"+controlPath+"/v1/rules/"+id)
-	return s.operator.remove(ctx, id)
+func (s *story) remove(ctx context.Context, at *operator, id string) error {
+	s.out.request("DELETE", at.service+controlPath+"/v1/rules/"+id)
+	return at.remove(ctx, id)
 }

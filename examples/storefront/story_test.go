@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,9 +25,10 @@ func TestStory(t *testing.T) {
 		perSecond:      100,
 		ratingsTimeout: 1500 * time.Millisecond,
 		watchers:       12,
+		buyers:         12,
 		held:           20,
 		heldFor:        200 * time.Millisecond,
-	}, newReport(t.Output(), false))
+	}, "", newReport(t.Output(), false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func TestStory(t *testing.T) {
 // TestCommands sends what -serve tells people to type.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	shop, err := openShop(0, 300*time.Millisecond)
+	shop, err := openShop(t.Context(), 0, 300*time.Millisecond, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +71,7 @@ func TestCommands(t *testing.T) {
 	want := []string{
 		"complete", "degraded", "complete", "degraded", "degraded",
 		"8 prices", "8 prices", "502 inventory: rpc error: code = ResourceExhausted desc = closed for stocktaking",
+		"placed in 1 tries", "already placed in 2 tries",
 	}
 	if !slices.Equal(seen, want) {
 		t.Errorf("seen: %q\nwant: %q", seen, want)
@@ -83,6 +86,15 @@ func whatCame(resp *http.Response, body []byte) string {
 		return fmt.Sprintf("%d %s", resp.StatusCode, said)
 	case resp.Header.Get("Content-Type") == "text/event-stream":
 		return fmt.Sprintf("%d prices", bytes.Count(body, []byte("data: ")))
+	case resp.Request.Method == http.MethodPost:
+		var got receipt
+		if err := json.Unmarshal(body, &got); err != nil {
+			return err.Error()
+		}
+		if got.AlreadyPlaced {
+			return fmt.Sprintf("already placed in %d tries", got.Tries)
+		}
+		return fmt.Sprintf("placed in %d tries", got.Tries)
 	case bytes.Contains(body, []byte(`"degraded":true`)):
 		return "degraded"
 	default:

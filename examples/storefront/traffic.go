@@ -53,7 +53,7 @@ func visitsOf(customers []string, each int, hit []string) []visit {
 		for i, customer := range customers {
 			visits = append(visits, visit{
 				customer: customer,
-				product:  (i + turn) % 50,
+				product:  (i + turn) % products,
 				waits:    slices.Contains(hit, customer),
 			})
 		}

@@ -224,6 +224,123 @@ func (x *Price) GetCents() int64 {
 	return 0
 }
 
+type PlaceOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who orders chooses it, before the first try: another order, another ID.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The product, as in the address of its page.
+	Product string `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	// How many of it, 1 at least.
+	Quantity      int32 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceOrderRequest) Reset() {
+	*x = PlaceOrderRequest{}
+	mi := &file_storefront_inventorypb_inventory_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceOrderRequest) ProtoMessage() {}
+
+func (x *PlaceOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_storefront_inventorypb_inventory_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceOrderRequest.ProtoReflect.Descriptor instead.
+func (*PlaceOrderRequest) Descriptor() ([]byte, []int) {
+	return file_storefront_inventorypb_inventory_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PlaceOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *PlaceOrderRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *PlaceOrderRequest) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+type PlaceOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were left once the order was placed, however long ago.
+	Left int32 `protobuf:"varint,1,opt,name=left,proto3" json:"left,omitempty"`
+	// An earlier try had placed it; this one has taken nothing.
+	AlreadyPlaced bool `protobuf:"varint,2,opt,name=already_placed,json=alreadyPlaced,proto3" json:"already_placed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceOrderResponse) Reset() {
+	*x = PlaceOrderResponse{}
+	mi := &file_storefront_inventorypb_inventory_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceOrderResponse) ProtoMessage() {}
+
+func (x *PlaceOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_storefront_inventorypb_inventory_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceOrderResponse.ProtoReflect.Descriptor instead.
+func (*PlaceOrderResponse) Descriptor() ([]byte, []int) {
+	return file_storefront_inventorypb_inventory_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PlaceOrderResponse) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *PlaceOrderResponse) GetAlreadyPlaced() bool {
+	if x != nil {
+		return x.AlreadyPlaced
+	}
+	return false
+}
+
 var File_storefront_inventorypb_inventory_proto protoreflect.FileDescriptor
 
 const file_storefront_inventorypb_inventory_proto_rawDesc = "" +
@@ -238,10 +355,19 @@ const file_storefront_inventorypb_inventory_proto_rawDesc = "" +
 	"\rafter_version\x18\x02 \x01(\x03R\fafterVersion\"7\n" +
 	"\x05Price\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x14\n" +
-	"\x05cents\x18\x02 \x01(\x03R\x05cents2\x9e\x01\n" +
+	"\x05cents\x18\x02 \x01(\x03R\x05cents\"d\n" +
+	"\x11PlaceOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\x12\x1a\n" +
+	"\bquantity\x18\x03 \x01(\x05R\bquantity\"O\n" +
+	"\x12PlaceOrderResponse\x12\x12\n" +
+	"\x04left\x18\x01 \x01(\x05R\x04left\x12%\n" +
+	"\x0ealready_placed\x18\x02 \x01(\bR\ralreadyPlaced2\xef\x01\n" +
 	"\tInventory\x12I\n" +
 	"\bGetStock\x12\x1d.inventory.v1.GetStockRequest\x1a\x1e.inventory.v1.GetStockResponse\x12F\n" +
-	"\vWatchPrices\x12 .inventory.v1.WatchPricesRequest\x1a\x13.inventory.v1.Price0\x01B=Z;github.com/misfit-go/misfit/examples/storefront/inventorypbb\x06proto3"
+	"\vWatchPrices\x12 .inventory.v1.WatchPricesRequest\x1a\x13.inventory.v1.Price0\x01\x12O\n" +
+	"\n" +
+	"PlaceOrder\x12\x1f.inventory.v1.PlaceOrderRequest\x1a .inventory.v1.PlaceOrderResponseB=Z;github.com/misfit-go/misfit/examples/storefront/inventorypbb\x06proto3"
 
 var (
 	file_storefront_inventorypb_inventory_proto_rawDescOnce sync.Once
@@ -255,20 +381,24 @@ func file_storefront_inventorypb_inventory_proto_rawDescGZIP() []byte {
 	return file_storefront_inventorypb_inventory_proto_rawDescData
 }
 
-var file_storefront_inventorypb_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_storefront_inventorypb_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_storefront_inventorypb_inventory_proto_goTypes = []any{
 	(*GetStockRequest)(nil),    // 0: inventory.v1.GetStockRequest
 	(*GetStockResponse)(nil),   // 1: inventory.v1.GetStockResponse
 	(*WatchPricesRequest)(nil), // 2: inventory.v1.WatchPricesRequest
 	(*Price)(nil),              // 3: inventory.v1.Price
+	(*PlaceOrderRequest)(nil),  // 4: inventory.v1.PlaceOrderRequest
+	(*PlaceOrderResponse)(nil), // 5: inventory.v1.PlaceOrderResponse
 }
 var file_storefront_inventorypb_inventory_proto_depIdxs = []int32{
 	0, // 0: inventory.v1.Inventory.GetStock:input_type -> inventory.v1.GetStockRequest
 	2, // 1: inventory.v1.Inventory.WatchPrices:input_type -> inventory.v1.WatchPricesRequest
-	1, // 2: inventory.v1.Inventory.GetStock:output_type -> inventory.v1.GetStockResponse
-	3, // 3: inventory.v1.Inventory.WatchPrices:output_type -> inventory.v1.Price
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	4, // 2: inventory.v1.Inventory.PlaceOrder:input_type -> inventory.v1.PlaceOrderRequest
+	1, // 3: inventory.v1.Inventory.GetStock:output_type -> inventory.v1.GetStockResponse
+	3, // 4: inventory.v1.Inventory.WatchPrices:output_type -> inventory.v1.Price
+	5, // 5: inventory.v1.Inventory.PlaceOrder:output_type -> inventory.v1.PlaceOrderResponse
+	3, // [3:6] is the sub-list for method output_type
+	0, // [0:3] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -285,7 +415,7 @@ func file_storefront_inventorypb_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_storefront_inventorypb_inventory_proto_rawDesc), len(file_storefront_inventorypb_inventory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

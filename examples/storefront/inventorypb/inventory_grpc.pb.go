@@ -24,13 +24,15 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Inventory_GetStock_FullMethodName    = "/inventory.v1.Inventory/GetStock"
 	Inventory_WatchPrices_FullMethodName = "/inventory.v1.Inventory/WatchPrices"
+	Inventory_PlaceOrder_FullMethodName  = "/inventory.v1.Inventory/PlaceOrder"
 )
 
 // InventoryClient is the client API for Inventory service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Inventory knows of every product how many are left and what it costs.
+// Inventory knows of every product how many are left and what it costs, and
+// takes orders.
 type InventoryClient interface {
 	// GetStock returns how many of a product are left.
 	GetStock(ctx context.Context, in *GetStockRequest, opts ...grpc.CallOption) (*GetStockResponse, error)
@@ -39,6 +41,11 @@ type InventoryClient interface {
 	// after the last one. A caller whose stream breaks loses nothing: it asks
 	// again, for what comes after the last version that it has.
 	WatchPrices(ctx context.Context, in *WatchPricesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Price], error)
+	// PlaceOrder takes from stock what an order asks for and keeps the order, or
+	// does neither. UNAVAILABLE and DEADLINE_EXCEEDED leave open which: a caller
+	// who is told so, or nothing, asks again with the same order_id, and the order
+	// is placed once however often that is.
+	PlaceOrder(ctx context.Context, in *PlaceOrderRequest, opts ...grpc.CallOption) (*PlaceOrderResponse, error)
 }
 
 type inventoryClient struct {
@@ -78,11 +85,22 @@ func (c *inventoryClient) WatchPrices(ctx context.Context, in *WatchPricesReques
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Inventory_WatchPricesClient = grpc.ServerStreamingClient[Price]
 
+func (c *inventoryClient) PlaceOrder(ctx context.Context, in *PlaceOrderRequest, opts ...grpc.CallOption) (*PlaceOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlaceOrderResponse)
+	err := c.cc.Invoke(ctx, Inventory_PlaceOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InventoryServer is the server API for Inventory service.
 // All implementations must embed UnimplementedInventoryServer
 // for forward compatibility.
 //
-// Inventory knows of every product how many are left and what it costs.
+// Inventory knows of every product how many are left and what it costs, and
+// takes orders.
 type InventoryServer interface {
 	// GetStock returns how many of a product are left.
 	GetStock(context.Context, *GetStockRequest) (*GetStockResponse, error)
@@ -91,6 +109,11 @@ type InventoryServer interface {
 	// after the last one. A caller whose stream breaks loses nothing: it asks
 	// again, for what comes after the last version that it has.
 	WatchPrices(*WatchPricesRequest, grpc.ServerStreamingServer[Price]) error
+	// PlaceOrder takes from stock what an order asks for and keeps the order, or
+	// does neither. UNAVAILABLE and DEADLINE_EXCEEDED leave open which: a caller
+	// who is told so, or nothing, asks again with the same order_id, and the order
+	// is placed once however often that is.
+	PlaceOrder(context.Context, *PlaceOrderRequest) (*PlaceOrderResponse, error)
 	mustEmbedUnimplementedInventoryServer()
 }
 
@@ -106,6 +129,9 @@ func (UnimplementedInventoryServer) GetStock(context.Context, *GetStockRequest) 
 }
 func (UnimplementedInventoryServer) WatchPrices(*WatchPricesRequest, grpc.ServerStreamingServer[Price]) error {
 	return status.Error(codes.Unimplemented, "method WatchPrices not implemented")
+}
+func (UnimplementedInventoryServer) PlaceOrder(context.Context, *PlaceOrderRequest) (*PlaceOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlaceOrder not implemented")
 }
 func (UnimplementedInventoryServer) mustEmbedUnimplementedInventoryServer() {}
 func (UnimplementedInventoryServer) testEmbeddedByValue()                   {}
@@ -157,6 +183,24 @@ func _Inventory_WatchPrices_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Inventory_WatchPricesServer = grpc.ServerStreamingServer[Price]
 
+func _Inventory_PlaceOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlaceOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).PlaceOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_PlaceOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).PlaceOrder(ctx, req.(*PlaceOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Inventory_ServiceDesc is the grpc.ServiceDesc for Inventory service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -167,6 +211,10 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStock",
 			Handler:    _Inventory_GetStock_Handler,
+		},
+		{
+			MethodName: "PlaceOrder",
+			Handler:    _Inventory_PlaceOrder_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
