@@ -21,7 +21,8 @@
 //
 // # Operations
 //
-// A statement is named by its command and its first table, "SELECT orders"; its
+// A statement is named by its command and its first table, or the procedure that
+// it calls: "SELECT orders", "CALL refresh". Its
 // preparation is "PREPARE SELECT orders". The others are CONNECT, PING, BEGIN,
 // COMMIT, ROLLBACK and RESET. A statement is named only while a rule is aimed at
 // the database, by what stands in its first 4 KiB.

@@ -92,8 +92,7 @@ func (r *reader) next() bool {
 		r.rest = r.rest[r.size:]
 		token := r.lexer.Scan()
 		r.size = len(token.Value)
-		if r.size == 0 || token.Type == sqllexer.ERROR {
-			r.size = 0
+		if r.size == 0 {
 			return false
 		}
 		switch token.Type {
@@ -153,7 +152,7 @@ func (r *reader) at(c byte) bool { return r.size == 1 && r.rest[0] == c }
 
 // word returns the token if it may be a keyword.
 func (r *reader) word() string {
-	if r.size == 0 || !isLetter(r.rest[0]) || r.prior == "." {
+	if !isLetter(r.rest[0]) || r.prior == "." {
 		return ""
 	}
 	return r.rest[:r.size]
@@ -204,11 +203,10 @@ func (r *reader) command() string {
 // with reads common table expressions and returns the command after them.
 func (r *reader) with() string {
 	base, name, named, recursive := r.depth, "", false, false
-	r.limit = base
 	for r.next() {
 		word := r.word()
 		switch {
-		case r.depth > base, r.at(')'):
+		case r.depth > base:
 			r.look()
 		case r.at(','):
 			named = false
@@ -253,8 +251,6 @@ func (r *reader) look() string {
 		if r.expected && r.limit == r.depth-1 {
 			r.limit = r.depth
 		}
-	case r.at(')'):
-		r.expected = false
 	case is(word, "FROM"): // and not that of EXTRACT(YEAR FROM day)
 		r.expected = r.commanded() && !is(r.prior, "DISTINCT")
 	case is(word, "JOIN", "STRAIGHT_JOIN"):
@@ -383,7 +379,7 @@ func unquote(text string, quote byte) (part, rest string) {
 
 // bare returns the name without quotes that text begins with, and what follows.
 func bare(text string) (part, rest string) {
-	if '0' <= text[0] && text[0] <= '9' {
+	if c := text[0]; c == '$' || '0' <= c && c <= '9' {
 		return "", text
 	}
 	end := strings.IndexFunc(text, func(c rune) bool {

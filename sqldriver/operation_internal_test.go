@@ -92,6 +92,17 @@ func TestOnlyTheBeginningIsLookedAt(t *testing.T) {
 	require.Equal(t, "SELECT", operationOf(before+strings.Repeat("'x', ", 200_000)+after).String())
 }
 
+// TestNamingAllocatesTheLexer holds that it allocates nothing else, and only one.
+func TestNamingAllocatesTheLexer(t *testing.T) {
+	for _, query := range []string{
+		`SELECT o."id", s.o."total" FROM orders o`,
+		"UPDATE `orders` SET `total` = ?",
+		"DELETE FROM [orders] WHERE [id] = @p1",
+	} {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { operationOf(query) }), 3.0, query)
+	}
+}
+
 // FuzzOperation also holds that what lies after the limit makes no difference.
 func FuzzOperation(f *testing.F) {
 	_, at := statements(f)

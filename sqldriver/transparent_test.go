@@ -108,8 +108,9 @@ func TestWrapDriver(t *testing.T) {
 	s := &store{}
 	inj := fault.New("shop")
 	native := storeDriver{s}
-	sql.Register("store-with-faults", sqldriver.WrapDriver(native, inj, "orders-db"))
-	db, err := sql.Open("store-with-faults", "whatever")
+	name := fmt.Sprintf("store-with-faults-%d", len(sql.Drivers())) // nothing can be unregistered
+	sql.Register(name, sqldriver.WrapDriver(native, inj, "orders-db"))
+	db, err := sql.Open(name, "whatever")
 	require.NoError(t, err)
 	defer db.Close()
 	put(t, inj, rule("r", fail(fault.Refused), operations("CONNECT")))
