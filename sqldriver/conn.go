@@ -1,5 +1,7 @@
 package sqldriver
 
+//lint:file-ignore SA1019 a driver may have nothing else, and database/sql still knows what is deprecated
+
 import (
 	"context"
 	"database/sql/driver"
@@ -42,10 +44,10 @@ func (c *conn[_, _, _, _, _, _, _, _, _, _]) Close() error { return c.s.native.C
 // Begin implements [driver.Conn].
 func (c *conn[_, _, _, _, _, _, _, _, _, _]) Begin() (driver.Tx, error) {
 	if c.s.idle() {
-		native, err := c.s.native.Begin() //nolint:staticcheck // a driver may have nothing else
+		native, err := c.s.native.Begin()
 		return c.s.transaction(context.Background(), native, err)
 	}
-	return c.s.begin(context.Background(), c.s.native.Begin) //nolint:staticcheck // the same
+	return c.s.begin(context.Background(), c.s.native.Begin)
 }
 
 // Ping implements [driver.Pinger].

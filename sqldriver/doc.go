@@ -22,10 +22,10 @@
 // # Operations
 //
 // A statement is named by its command and its first table, or the procedure that
-// it calls: "SELECT orders", "CALL refresh". Its
-// preparation is "PREPARE SELECT orders". The others are CONNECT, PING, BEGIN,
-// COMMIT, ROLLBACK and RESET. A statement is named only while a rule is aimed at
-// the database, by what stands in its first 4 KiB.
+// it calls: "SELECT orders", "CALL refresh"; its preparation is "PREPARE SELECT
+// orders". The others are CONNECT, PING, BEGIN, COMMIT, ROLLBACK and RESET. A
+// statement is named only while a rule is aimed at the database, by what stands
+// in its first 4 KiB.
 //
 // # What a caller sees
 //

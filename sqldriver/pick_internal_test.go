@@ -1,5 +1,7 @@
 package sqldriver
 
+//lint:file-ignore SA1019 a driver may have nothing else, and database/sql still knows what is deprecated
+
 import (
 	"context"
 	"database/sql/driver"
@@ -78,7 +80,7 @@ func TestEverySetOfInterfaces(t *testing.T) {
 			implements[driver.Pinger](c), implements[driver.ExecerContext](c), implements[driver.QueryerContext](c),
 			implements[driver.ConnPrepareContext](c), implements[driver.ConnBeginTx](c), implements[driver.SessionResetter](c),
 			implements[driver.Validator](c), implements[driver.NamedValueChecker](c),
-			implements[driver.Execer](c), implements[driver.Queryer](c), //nolint:staticcheck // database/sql knows them
+			implements[driver.Execer](c), implements[driver.Queryer](c),
 		}
 		for bit, implemented := range got {
 			require.Equal(t, has(bit), implemented, "set %b, interface %d", bits, bit)
@@ -104,17 +106,21 @@ func TestStatementsAreAsTheirDrivers(t *testing.T) {
 	type ctx = context.Context
 	type value = *driver.NamedValue
 	for _, native := range []driver.Stmt{
-		stmtOf[ctx, ctx, value, int]{}, stmtOf[lacks, lacks, lacksValue, lacksIndex]{},
-		stmtOf[ctx, lacks, lacksValue, lacksIndex]{}, stmtOf[lacks, ctx, lacksValue, lacksIndex]{},
-		stmtOf[lacks, lacks, value, lacksIndex]{}, stmtOf[lacks, lacks, lacksValue, int]{},
-		stmtOf[ctx, ctx, value, lacksIndex]{}, stmtOf[lacks, ctx, value, int]{},
+		stmtOf[ctx, ctx, value, int]{},
+		stmtOf[lacks, lacks, lacksValue, lacksIndex]{},
+		stmtOf[ctx, lacks, lacksValue, lacksIndex]{},
+		stmtOf[lacks, ctx, lacksValue, lacksIndex]{},
+		stmtOf[lacks, lacks, value, lacksIndex]{},
+		stmtOf[lacks, lacks, lacksValue, int]{},
+		stmtOf[ctx, ctx, value, lacksIndex]{},
+		stmtOf[lacks, ctx, value, int]{},
 	} {
 		wrapped := newStmt(newStatement(&session{}, "", native))
 		for _, x := range []driver.Stmt{native, wrapped} {
 			require.Equal(t, implements[driver.StmtExecContext](native), implements[driver.StmtExecContext](x), "%T", native)
 			require.Equal(t, implements[driver.StmtQueryContext](native), implements[driver.StmtQueryContext](x), "%T", native)
 			require.Equal(t, implements[driver.NamedValueChecker](native), implements[driver.NamedValueChecker](x), "%T", native)
-			require.Equal(t, implements[driver.ColumnConverter](native), implements[driver.ColumnConverter](x), "%T", native) //nolint:staticcheck // database/sql knows it
+			require.Equal(t, implements[driver.ColumnConverter](native), implements[driver.ColumnConverter](x), "%T", native)
 		}
 	}
 }
@@ -127,6 +133,7 @@ func (rowsOf[_, Scan, _, _, _, _]) ColumnTypeScanType(int) (s Scan)             
 func (rowsOf[_, _, Name, _, _, _]) ColumnTypeDatabaseTypeName(int) (n Name)         { return n }
 func (rowsOf[_, _, _, Size, _, _]) ColumnTypeLength(int) (n int64, ok Size)         { return 7, ok }
 func (rowsOf[_, _, _, _, Null, _]) ColumnTypeNullable(int) (nullable bool, ok Null) { return true, ok }
+
 func (rowsOf[_, _, _, _, _, Scale]) ColumnTypePrecisionScale(int) (p, s int64, ok Scale) {
 	return 7, 8, ok
 }

@@ -1,5 +1,7 @@
 package sqldriver
 
+//lint:file-ignore SA1019 a driver may have nothing else, and database/sql still knows what is deprecated
+
 import (
 	"context"
 	"database/sql/driver"
@@ -29,8 +31,8 @@ type session struct {
 	checker  driver.NamedValueChecker
 
 	// Those that database/sql still knows.
-	oldExecer  driver.Execer  //nolint:staticcheck // a driver may have nothing else
-	oldQueryer driver.Queryer //nolint:staticcheck // the same
+	oldExecer  driver.Execer
+	oldQueryer driver.Queryer
 }
 
 func newSession(db *database, c driver.Conn) *session {

@@ -1,5 +1,7 @@
 package sqldriver
 
+//lint:file-ignore SA1019 a driver may have nothing else, and database/sql still knows what is deprecated
+
 import (
 	"context"
 	"database/sql/driver"
@@ -29,7 +31,7 @@ type statement struct {
 	execer  driver.StmtExecContext
 	queryer driver.StmtQueryContext
 	checker driver.NamedValueChecker
-	columns driver.ColumnConverter //nolint:staticcheck // database/sql still knows it
+	columns driver.ColumnConverter
 }
 
 func newStatement(s *session, query string, native driver.Stmt) *statement {
@@ -83,21 +85,21 @@ func (s *stmt[_, _, _, _]) NumInput() int { return s.stmt.NumInput() }
 // Exec implements [driver.Stmt].
 func (s *stmt[_, _, _, _]) Exec(args []driver.Value) (driver.Result, error) {
 	if s.idle() {
-		return s.stmt.Exec(args) //nolint:staticcheck // a driver may have nothing else
+		return s.stmt.Exec(args)
 	}
 	ctx := context.Background()
 	return run(ctx, s.db, s.session, s.db.operation(ctx, s.text), func() (driver.Result, error) {
-		return s.stmt.Exec(args) //nolint:staticcheck // the same
+		return s.stmt.Exec(args)
 	})
 }
 
 // Query implements [driver.Stmt].
 func (s *stmt[_, _, _, _]) Query(args []driver.Value) (driver.Rows, error) {
 	if s.idle() {
-		return s.stmt.Query(args) //nolint:staticcheck // a driver may have nothing else
+		return s.stmt.Query(args)
 	}
 	return s.query(context.Background(), s.text, func() (driver.Rows, error) {
-		return s.stmt.Query(args) //nolint:staticcheck // the same
+		return s.stmt.Query(args)
 	})
 }
 

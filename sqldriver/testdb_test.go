@@ -95,6 +95,7 @@ func (c *storeConn) Close() error {
 func (c *storeConn) Prepare(query string) (driver.Stmt, error) {
 	return c.PrepareContext(context.Background(), query)
 }
+
 func (c *storeConn) Begin() (driver.Tx, error) {
 	return c.BeginTx(context.Background(), driver.TxOptions{})
 }
