@@ -33,7 +33,7 @@
 // which database/sql makes the call again, twice on another connection of the
 // pool or a new one and then on a new one. Each attempt is a call of its own to a
 // rule, so one statement takes up to three hits, and three of a limit. Inside a
-// transaction and for COMMIT nothing is made again.
+// transaction, on a [sql.Conn], for PING and for COMMIT nothing is made again.
 //
 // lostReply is a connection that was lost after the call, so that nobody knows
 // what became of it: the call is made, the caller gets ECONNRESET, which is never

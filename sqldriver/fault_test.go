@@ -217,6 +217,29 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestEndedContext waits no longer than the caller, and says what drivers say.
+func TestEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, inj := newDB(t, &store{rows: []string{"one", "two"}})
+		left := func() context.Context {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(errors.New("the client has left")) })
+			return ctx
+		}
+		for _, what := range []fault.Fault{
+			{BlackHole: true},
+			{Delay: &fault.Delay{Fixed: time.Minute}},
+			{LostReply: true, BlackHole: true},
+			{Stream: &fault.StreamFault{After: 1, Stall: true}},
+		} {
+			put(t, inj, rule("r", what, operations("SELECT *")))
+			err := readAll(db.QueryContext(left(), "SELECT name FROM orders"))
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, fault.ErrInjected)
+		}
+	})
+}
+
 // TestRows acts on rows as they are read.
 func TestRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -87,7 +87,7 @@ func (r *result) fail(err error) error {
 		r.failed = remark(mark, errReset)
 	default: // the context's end, at which drivers give the connection up
 		r.lose()
-		r.failed = err
+		r.failed = ended(r.ctx, err)
 	}
 	return r.failed
 }

@@ -81,7 +81,7 @@ func run[T any](ctx context.Context, db *database, s *session, op fault.Operatio
 func under[T any](ctx context.Context, d fault.Decision, s *session, call func() (T, error)) (T, error) {
 	var none T
 	if err := d.Before(ctx); err != nil {
-		return none, err
+		return none, ended(ctx, err)
 	}
 	if f := d.Fault(); f.Error != nil && !f.LostReply {
 		return none, fail(d, s, f.Error)
@@ -90,7 +90,7 @@ func under[T any](ctx context.Context, d fault.Decision, s *session, call func()
 	if late := d.After(ctx); late != nil {
 		s.lose() // the answer is not waited for any more
 		drop(result)
-		return none, late
+		return none, ended(ctx, late)
 	}
 	if f := d.Fault(); f.LostReply && err == nil {
 		s.lose()
@@ -98,6 +98,16 @@ func under[T any](ctx context.Context, d fault.Decision, s *session, call func()
 		return none, failUnknown(d, f.Error)
 	}
 	return result, err
+}
+
+// ended is the error of a wait that the context ended. Drivers say how it ended,
+// which callers look for, and not the cause that it may have been given.
+func ended(ctx context.Context, err error) error {
+	var mark *fault.Error
+	if ctx.Err() == nil || !errors.As(err, &mark) {
+		return err
+	}
+	return remark(mark, ctx.Err())
 }
 
 // drop ends what a call has made and nobody will see.
