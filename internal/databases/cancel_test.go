@@ -73,7 +73,7 @@ func (s *session) endless() (ids []int64) {
 }
 
 // gone returns when the server is rid of the endless statement. A driver that
-// gives a connection up need not tell the server, which goes on for now.
+// gives a connection up need not tell the server, which then goes on.
 func (s *session) gone() {
 	s.Helper()
 	if s.dialect == sqliteSQL {
@@ -90,9 +90,9 @@ func (s *session) gone() {
 	}, patience, 5*time.Millisecond)
 }
 
-// losesCancels reports whether the bare driver now and then misses that a context
-// ended: pq sends the server a cancel that can come too early, once, and waits
-// for the statement to end.
+// losesCancels reports whether the driver without the wrapper can go on after its
+// context ended: a prepared Exec of pq was seen to wait in its watchCancel, with
+// the statement still running, until the test's time was over.
 func (s *session) losesCancels() bool {
 	if s.name != "pq" {
 		return false
