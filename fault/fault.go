@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/misfit-go/misfit/internal/problem"
-	"github.com/misfit-go/misfit/internal/token"
+	"github.com/misfit-go/misfit/internal/httptoken"
 )
 
 // A Fault is what happens to a call: plain data, open for faults to come. At
@@ -256,7 +256,7 @@ func (s HTTPStatus) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		switch canonical := http.CanonicalHeaderKey(name); {
-		case !token.Valid(name):
+		case !httptoken.Valid(name):
 			problems.Addf("headers", "name %s is not a token: use letters, digits and !#$%%&'*+-.^_`|~", quote(name))
 		case canonical == "Content-Length", canonical == "Transfer-Encoding", canonical == "Connection", canonical == "Trailer":
 			problems.Addf("headers."+name, "is set by HTTP itself; leave it out")

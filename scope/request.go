@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"github.com/misfit-go/misfit/internal/problem"
-	"github.com/misfit-go/misfit/internal/token"
+	"github.com/misfit-go/misfit/internal/httptoken"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -128,7 +128,7 @@ func checkAttributeName(name string) string {
 	switch {
 	case len(name) > MaxAttributeNameBytes:
 		return fmt.Sprintf("name %s has %d bytes; at most %d are allowed", quote(name), len(name), MaxAttributeNameBytes)
-	case !token.Valid(name):
+	case !httptoken.Valid(name):
 		return "name " + quote(name) + " is not a token: use letters, digits and !#$%&'*+-.^_`|~"
 	}
 	return ""

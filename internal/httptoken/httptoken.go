@@ -1,6 +1,6 @@
-// Package token checks RFC 9110 tokens, the names of HTTP headers and of
+// Package httptoken checks RFC 9110 tokens, the names of HTTP headers and of
 // baggage members.
-package token
+package httptoken
 
 import "strings"
 
