@@ -22,7 +22,6 @@ const (
 	idMember        = memberPrefix + "id"
 	customerMember  = memberPrefix + "customer"
 	attributePrefix = memberPrefix + "attr."
-	ruleMember      = memberPrefix + "rule"
 )
 
 // Extract reads trace context and baggage from an incoming carrier, such as
@@ -34,21 +33,27 @@ const (
 // [With]. An error says what was ignored; the other results are good all the
 // same.
 func Extract(ctx context.Context, carrier propagation.TextMapCarrier) (context.Context, Request, error) {
-	if !trace.SpanContextFromContext(ctx).IsValid() {
-		ctx = propagation.TraceContext{}.Extract(ctx, carrier)
-	}
-	bag := baggage.FromContext(ctx)
-	var err error
-	if bag.Len() == 0 {
-		if bag, err = parseBaggage(values(carrier, baggageHeader)); bag.Len() > 0 {
-			ctx = baggage.ContextWithBaggage(ctx, bag)
-		}
-	}
-	r, ignored := fromBaggage(bag)
+	ctx, err := extractContext(ctx, carrier)
+	r, ignored := fromBaggage(baggage.FromContext(ctx))
 	if r.ID == "" {
 		r.ID = traceID(ctx)
 	}
 	return ctx, r, errors.Join(err, ignored)
+}
+
+// extractContext reads trace context and baggage where ctx has none.
+func extractContext(ctx context.Context, carrier propagation.TextMapCarrier) (context.Context, error) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = propagation.TraceContext{}.Extract(ctx, carrier)
+	}
+	if baggage.FromContext(ctx).Len() > 0 {
+		return ctx, nil
+	}
+	bag, err := parseBaggage(values(carrier, baggageHeader))
+	if bag.Len() > 0 {
+		ctx = baggage.ContextWithBaggage(ctx, bag)
+	}
+	return ctx, err
 }
 
 // Inject writes the trace context and baggage of ctx to an outgoing carrier,
@@ -78,32 +83,6 @@ func Inject(ctx context.Context, carrier propagation.TextMapCarrier) bool {
 		wrote = true
 	}
 	return wrote
-}
-
-// WithRule returns a context whose request carries the text of a per-request
-// rule to the services behind. The caller has checked the rule. An error says
-// that it does not fit into the baggage; the context is then unchanged.
-func WithRule(ctx context.Context, text string) (context.Context, error) {
-	m, err := baggage.NewMemberRaw(ruleMember, text)
-	if err != nil {
-		return ctx, fmt.Errorf("scope: a per-request rule cannot travel in baggage: %w", err)
-	}
-	bag := baggage.FromContext(ctx).DeleteMember(ruleMember)
-	if !fits(bag, m) {
-		return ctx, fmt.Errorf("scope: a per-request rule of %d bytes does not fit beside %d members of baggage with %d bytes; at most %d members with %d bytes are allowed",
-			len(m.String()), bag.Len(), len(bag.String()), maxBaggageMembers, maxBaggageBytes)
-	}
-	bag, err = bag.SetMember(m)
-	if err != nil {
-		return ctx, fmt.Errorf("scope: %w", err)
-	}
-	return baggage.ContextWithBaggage(ctx, bag), nil
-}
-
-// RuleFrom returns the text of the per-request rule that the request carries,
-// or "" when there is none. Nothing vouches for it.
-func RuleFrom(ctx context.Context) string {
-	return baggage.FromContext(ctx).Member(ruleMember).Value()
 }
 
 func values(carrier propagation.TextMapCarrier, key string) []string {

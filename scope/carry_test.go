@@ -158,7 +158,7 @@ func TestOthersMembersStayWhenThereIsNoRoom(t *testing.T) {
 			require.False(t, scope.Inject(scope.With(context.Background(), scope.Request{ID: "a"}), other))
 			require.Equal(t, line, other.Get("baggage"))
 
-			_, err = scope.WithRule(ctx, "{}")
+			_, err = scope.RuleMember.With(ctx, "{}")
 			require.ErrorContains(t, err, "does not fit")
 		})
 	}
@@ -206,18 +206,18 @@ func TestRequestValidate(t *testing.T) {
 
 func TestRuleTravels(t *testing.T) {
 	const rule = `{"target":{"points":["ratings"]},"fault":{"error":{"class":"unavailable"}}}`
-	ctx, err := scope.WithRule(scope.With(context.Background(), scope.Request{Customer: "42"}), rule)
+	ctx, err := scope.RuleMember.With(scope.With(context.Background(), scope.Request{Customer: "42"}), rule)
 	require.NoError(t, err)
 	wire := header()
 	scope.Inject(ctx, wire)
 	ctx, r, err := scope.Extract(context.Background(), wire)
 	require.NoError(t, err)
 	require.Equal(t, "42", r.Customer)
-	require.Equal(t, rule, scope.RuleFrom(ctx))
-	require.Equal(t, rule, scope.RuleFrom(scope.With(ctx, r)), "a new identity does not drop it")
-	_, err = scope.WithRule(ctx, "\xff")
+	require.Equal(t, rule, scope.RuleMember.Of(ctx))
+	require.Equal(t, rule, scope.RuleMember.Of(scope.With(ctx, r)), "a new identity does not drop it")
+	_, err = scope.RuleMember.With(ctx, "\xff")
 	require.Error(t, err)
-	_, err = scope.WithRule(ctx, strings.Repeat(`"`, 8192))
+	_, err = scope.RuleMember.With(ctx, strings.Repeat(`"`, 8192))
 	require.ErrorContains(t, err, "does not fit")
 }
 

@@ -17,13 +17,28 @@ import (
 // was said. identify may be nil; a panic in it is contained. An error says what
 // was ignored; the context is good all the same.
 func Enter(ctx context.Context, carrier propagation.TextMapCarrier, identify func() Request) (context.Context, error) {
-	var who Request
-	var ignored error
 	if known := From(ctx); known != nil {
-		who = *known
-	} else {
-		ctx, who, ignored = Extract(ctx, carrier)
+		return withIdentified(ctx, *known, nil, identify)
 	}
+	ctx, who, ignored := Extract(ctx, carrier)
+	return withIdentified(ctx, who, ignored, identify)
+}
+
+// EnterPublic is [Enter] where strangers' requests enter: who a request is comes
+// from ctx and from identify alone. What the carrier and the baggage say of it is
+// dropped, whoever put that there. The trace goes on, but whoever picks its ID
+// does not pick the request's identity, which is a random one unless identify
+// gives another. A token stays in the baggage, for whoever can verify it.
+func EnterPublic(ctx context.Context, carrier propagation.TextMapCarrier, identify func() Request) (context.Context, error) {
+	ctx, ignored := extractContext(ctx, carrier)
+	ctx = StripContext(ctx, TokenMember)
+	if known := From(ctx); known != nil {
+		return withIdentified(ctx, *known, ignored, identify)
+	}
+	return withIdentified(ctx, Request{ID: randomID()}, ignored, identify)
+}
+
+func withIdentified(ctx context.Context, who Request, ignored error, identify func() Request) (context.Context, error) {
 	if identify != nil {
 		said, err := contain(identify)
 		ignored = errors.Join(ignored, err)

@@ -9,8 +9,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 
-	"github.com/misfit-go/misfit/internal/problem"
 	"github.com/misfit-go/misfit/internal/httptoken"
+	"github.com/misfit-go/misfit/internal/problem"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -109,6 +109,10 @@ func newID(ctx context.Context) string {
 	if id := traceID(ctx); id != "" {
 		return id
 	}
+	return randomID()
+}
+
+func randomID() string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], rand.Uint64())
 	binary.BigEndian.PutUint64(raw[8:], rand.Uint64())
