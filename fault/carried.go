@@ -1,135 +1,143 @@
 package fault
 
 import (
-	"context"
-	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
-	"github.com/misfit-go/misfit/internal/problem"
-	"github.com/misfit-go/misfit/scope"
 )
 
-// SourceRequest is the source of rules that requests carry.
-const SourceRequest = "request"
-
-const (
-	maxCarriedBytes   = 4096
-	maxCarriedRules   = 1024
-	defaultCarriedTTL = time.Minute
-	carriedIDPrefix   = "request-"
-	longestCarriedID  = 64 - len(carriedIDPrefix) - len("-01234567")
-)
-
-type carriedKey struct{}
-
-// WithRequestRule returns a context whose request is subject to a rule of its
-// own: text is a rule in JSON, in which ID, scope and expiry may be left out.
-// It is then for the whole request, for a minute. Such a rule comes before all
-// others. An error says why the text is refused; the context is then as it
-// was.
-//
-// It believes the text. Who may send one is for the caller to decide.
-func (inj *Injector) WithRequestRule(ctx context.Context, text string) (context.Context, error) {
-	l, err := inj.carry(text)
-	if err != nil {
-		return ctx, err
-	}
-	return context.WithValue(ctx, carriedKey{}, l), nil
+// A carriage is what one text, that requests carry, brings with it: the rules of
+// a token or a rule in the clear. It is shared by all requests with that text.
+type carriage struct {
+	text    string
+	token   string      // the ID of the token, if it is one
+	rules   []*liveRule // in the order in which they are asked; none if it is for other services
+	cleanup *time.Timer
 }
 
-// TakeRequestRule is [Injector.WithRequestRule] for adapters, where requests
-// enter: the rule is the one that the caller sent, in a field that may stand
-// once, or else the one that the request carries in its baggage, in which it
-// goes on to the services behind. The error says what is ignored and why; the
-// context is good all the same.
-func (inj *Injector) TakeRequestRule(ctx context.Context, sent []string) (context.Context, error) {
-	var text string
-	switch len(sent) {
-	case 0:
-		if text = scope.RuleFrom(ctx); text == "" {
-			return ctx, nil
+// maxCarried is how many different texts are live at once.
+const maxCarried = 1024
+
+// carriages holds those that are live. Looking one up takes no lock.
+type carriages struct {
+	byText atomic.Pointer[map[string]*carriage] // replaced, never changed; writers hold Injector.mu
+}
+
+func (cs *carriages) all() map[string]*carriage {
+	if m := cs.byText.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+func (cs *carriages) put(c *carriage) {
+	next := maps.Clone(cs.all())
+	if next == nil {
+		next = make(map[string]*carriage)
+	}
+	next[c.text] = c
+	cs.byText.Store(&next)
+}
+
+func (cs *carriages) remove(c *carriage) {
+	next := maps.Clone(cs.all())
+	delete(next, c.text)
+	cs.byText.Store(&next)
+}
+
+func (cs *carriages) clear() {
+	for _, c := range cs.all() {
+		c.cleanup.Stop()
+	}
+	cs.byText.Store(nil)
+}
+
+// rules are all the rules that requests carry.
+func (cs *carriages) rules() iter.Seq[*liveRule] {
+	return func(yield func(*liveRule) bool) {
+		for _, c := range cs.all() {
+			for _, l := range c.rules {
+				if !yield(l) {
+					return
+				}
+			}
 		}
-	case 1:
-		text = sent[0]
-	default:
-		return ctx, fmt.Errorf("fault: %d per-request rules sent; send one", len(sent))
 	}
-	ruled, err := inj.WithRequestRule(ctx, text)
-	if err != nil {
-		return ctx, err
-	}
-	carried, err := scope.WithRule(ruled, text)
-	if err != nil {
-		return ruled, fmt.Errorf("fault: the per-request rule holds in this service only: %w", err)
-	}
-	return carried, nil
 }
 
-func (inj *Injector) carry(text string) (*liveRule, error) {
-	if inj.Disabled() {
-		return nil, ErrDisabled
+// sorted returns them in the order in which they are shown.
+func (cs *carriages) sorted() []*liveRule {
+	return slices.SortedFunc(cs.rules(), compareOrder)
+}
+
+// any reports whether requests carry any rule that is for this service.
+func (cs *carriages) any() bool {
+	for range cs.rules() {
+		return true
 	}
-	if len(text) > maxCarriedBytes {
-		return nil, fmt.Errorf("fault: per-request rule of %d bytes; at most %d are allowed", len(text), maxCarriedBytes)
+	return false
+}
+
+// carry makes c, which lives for ttl, live in place of old, which may be nil.
+// The caller holds mu.
+func (inj *Injector) carry(c, old *carriage, ttl time.Duration) {
+	before := inj.carried.any()
+	c.cleanup = time.AfterFunc(ttl, func() { inj.expireCarriage(c) })
+	inj.carried.put(c)
+	if old != nil {
+		old.cleanup.Stop()
+		for i, l := range old.rules {
+			l.end(c.rules[i])
+		}
 	}
+	if before != inj.carried.any() {
+		inj.publishCarried()
+	} else {
+		inj.updateUses()
+	}
+}
+
+// drop ends what c brought. The caller holds mu.
+func (inj *Injector) drop(c *carriage) {
+	before := inj.carried.any()
+	c.cleanup.Stop()
+	inj.carried.remove(c)
+	if before != inj.carried.any() {
+		inj.publishCarried()
+	} else {
+		inj.updateUses()
+	}
+	for _, l := range c.rules {
+		l.end(nil)
+	}
+}
+
+func (inj *Injector) expireCarriage(c *carriage) {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if inj.halted {
-		return nil, ErrHalted
+	if inj.carried.all()[c.text] == c {
+		inj.drop(c)
 	}
-	now := time.Now()
-	old := inj.carried[text]
-	if old != nil && now.Before(old.deadline.Add(-defaultCarriedTTL/2)) {
-		return old, nil // still good for a while
-	}
-	if old == nil && len(inj.carried) >= maxCarriedRules {
-		return nil, fmt.Errorf("fault: per-request rule refused: %d different ones are live already", maxCarriedRules)
-	}
-	r, ttl, err := inj.parseCarried(text, now)
-	if err != nil {
-		return nil, fmt.Errorf("fault: per-request rule: %w", err)
-	}
-	var state *ruleState
-	if old != nil {
-		state = old.state
-	}
-	l := inj.compile(r, SourceRequest, state, now.Add(ttl))
-	l.cleanup = time.AfterFunc(ttl, func() { inj.expireCarried(text, l) })
-	inj.carried[text] = l
-	if old != nil {
-		old.end(l)
-	}
-	if len(inj.carried) == 1 {
-		inj.publishCarried()
-	}
-	return l, nil
 }
 
-func (inj *Injector) parseCarried(text string, now time.Time) (Rule, time.Duration, error) {
-	var r Rule
-	if err := r.UnmarshalJSON([]byte(text)); err != nil {
-		return Rule{}, 0, err
+// carriageOf returns the carriage whose rule l is, or nil. The caller holds mu.
+func (inj *Injector) carriageOf(l *liveRule) *carriage {
+	for _, c := range inj.carried.all() {
+		for _, own := range c.rules {
+			if own == l {
+				return c
+			}
+		}
 	}
-	if len(r.ID) > longestCarriedID {
-		var problems problem.List
-		problems.Addf("id", "has %d bytes; at most %d are allowed", len(r.ID), longestCarriedID)
-		return Rule{}, 0, problems.Err()
-	}
-	if r.ID != "" {
-		r.ID += "-" // two texts may give the same
-	}
-	r.ID = fmt.Sprintf("%s%s%08x", carriedIDPrefix, r.ID, uint32(xxhash.Sum64String(text)))
-	if r.TTL == 0 && r.Expires.IsZero() {
-		r.TTL = defaultCarriedTTL
-	}
-	return inj.prepareOne(r, now, false)
+	return nil
 }
 
 // publishCarried brings every point up to date when the first rule is carried
 // or the last one is gone. The caller holds mu.
 func (inj *Injector) publishCarried() {
-	carried := len(inj.carried) > 0
+	carried := inj.carried.any()
 	inj.updateUses()
 	for _, p := range inj.points.all() {
 		switch s := p.snapshot.Load(); {
@@ -141,37 +149,6 @@ func (inj *Injector) publishCarried() {
 			p.snapshot.Store(newSnapshot(nil, carried))
 		}
 	}
-}
-
-func (inj *Injector) expireCarried(text string, l *liveRule) {
-	inj.mu.Lock()
-	defer inj.mu.Unlock()
-	if inj.carried[text] == l {
-		inj.removeCarried(l)
-	}
-}
-
-func (inj *Injector) removeCarried(l *liveRule) {
-	for text, live := range inj.carried {
-		if live == l {
-			delete(inj.carried, text)
-		}
-	}
-	if len(inj.carried) == 0 {
-		inj.publishCarried()
-	}
-	l.end(nil)
-}
-
-// findCarried returns the rule that the call's request carries, if it selects
-// the call.
-func findCarried(ctx context.Context, c *call) *liveRule {
-	l, _ := ctx.Value(carriedKey{}).(*liveRule)
-	l = l.current()
-	if l == nil || l.arming(c.point.inj, c.point) != armedHere || !l.selects(c) {
-		return nil
-	}
-	return l
 }
 
 // current returns the version in force: this one, or one that replaced it, or

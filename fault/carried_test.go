@@ -88,7 +88,6 @@ func TestCarriedRulesAreChecked(t *testing.T) {
 		carried[:len(carried)-1] + `,"id":"a b"}`:                                 `id: "request-a b-`,
 		carried[:len(carried)-1] + `,"note":"` + strings.Repeat("x", 5000) + `"}`: "at most 4096 are allowed",
 		carried[:len(carried)-1] + `,"unknown":1}`:                                "unknown",
-		`{"target":{"points":["db"]},"fault":{"error":{"name":"no-such-error"}}}`: "is not registered",
 	} {
 		ctx, err := inj.WithRequestRule(context.Background(), text)
 		require.ErrorContains(t, err, want, text)
@@ -104,12 +103,22 @@ func TestCarriedRulesAreChecked(t *testing.T) {
 	}
 }
 
+func TestACarriedErrorMayBeRegisteredElsewhere(t *testing.T) {
+	inj := fault.New("svc")
+	db := inj.Point("custom", "db")
+	ctx := inj.Receive(context.Background(), fault.Sent{Believed: true, Rules: []string{`{"target":{"points":["db"]},"fault":{"error":{"name":"no-such-error"}}}`}})
+	require.NoError(t, db.Inject(ctx, fault.Operation{}))
+	require.NotEmpty(t, scope.RuleMember.Of(ctx), "it goes on to services that may know it")
+	require.Equal(t, []string{"custom:db"}, inj.Rules()[0].Unsupported)
+	require.Contains(t, fault.Answer(ctx), `reason="the fault cannot be produced at custom:db"`)
+}
+
 func TestCarriedRulesAreBounded(t *testing.T) {
 	inj := fault.New("svc")
 	refused := 0
 	for i := range 2000 {
 		if _, err := inj.WithRequestRule(context.Background(), carried[:len(carried)-1]+fmt.Sprintf(`,"id":"%d"}`, i)); err != nil {
-			require.ErrorContains(t, err, "1024 different ones are live already")
+			require.ErrorContains(t, err, "1024 different tokens and per-request rules are live already")
 			refused++
 		}
 	}
@@ -118,7 +127,7 @@ func TestCarriedRulesAreBounded(t *testing.T) {
 	require.Len(t, inj.Halt(), 1024)
 }
 
-func TestTakeRequestRule(t *testing.T) {
+func TestReceiveRuleInTheClear(t *testing.T) {
 	const (
 		onCache = `{"target":{"points":["cache"]},"fault":{"error":{"class":"refused"}}}`
 		bad     = `{"target":{"points":["db"]},"fault":{"dely":{}}}`
@@ -135,12 +144,12 @@ func TestTakeRequestRule(t *testing.T) {
 		{name: "sent", sent: []string{carried}, hit: "db", on: carried},
 		{name: "in baggage", baggage: carried, hit: "db", on: carried},
 		{name: "both", baggage: carried, sent: []string{onCache}, hit: "cache", on: onCache},
-		{name: "two", sent: []string{carried, onCache}, wrong: "fault: 2 per-request rules sent; send one"},
-		{name: "one twice", sent: []string{carried, carried, carried}, wrong: "fault: 3 per-request rules sent; send one"},
-		{name: "two, and one in baggage", baggage: carried, sent: []string{carried, onCache}, on: carried, wrong: "2 per-request rules"},
-		{name: "refused", sent: []string{bad}, wrong: `unknown field "dely"; did you mean "delay"?`},
-		{name: "refused in baggage", baggage: bad, on: bad, wrong: `unknown field "dely"`},
-		{name: "refused, with one in baggage", baggage: carried, sent: []string{bad}, on: carried, wrong: `unknown field "dely"`},
+		{name: "two", sent: []string{carried, onCache}, wrong: "fault: the request has the field for a rule 2 times: send one"},
+		{name: "one twice", sent: []string{carried, carried, carried}, wrong: "3 times: send one"},
+		{name: "two, and one in baggage", baggage: carried, sent: []string{carried, onCache}, wrong: "2 times"},
+		{name: "refused", sent: []string{bad}, wrong: `unknown field \"dely\"; did you mean \"delay\"?`},
+		{name: "refused in baggage", baggage: bad, wrong: `unknown field \"dely\"`},
+		{name: "refused, with one in baggage", baggage: carried, sent: []string{bad}, wrong: `unknown field \"dely\"`},
 		{name: "empty", sent: []string{""}, wrong: "fault: per-request rule: syntax error"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -148,54 +157,68 @@ func TestTakeRequestRule(t *testing.T) {
 			before := customer("42")
 			if test.baggage != "" {
 				var err error
-				before, err = scope.WithRule(before, test.baggage)
+				before, err = scope.RuleMember.With(before, test.baggage)
 				require.NoError(t, err)
 			}
-			ctx, err := inj.TakeRequestRule(before, test.sent)
-			if test.wrong != "" {
-				require.ErrorContains(t, err, test.wrong)
-				require.Equal(t, before, ctx, "as it was")
-			} else {
-				require.NoError(t, err)
-			}
+			ctx := inj.Receive(before, fault.Sent{Believed: true, Rules: test.sent})
 			for _, point := range []string{"db", "cache"} {
 				require.Equal(t, point == test.hit, hitBy(inj.Point("custom", point), ctx, "") != "", point)
 				require.Empty(t, hitBy(inj.Point("custom", point), before, ""), "the caller's own context stays")
 			}
-			require.Equal(t, test.on, scope.RuleFrom(ctx))
+			require.Equal(t, test.on, scope.RuleMember.Of(ctx), "what is refused is not carried on")
 			require.Equal(t, "42", scope.From(ctx).Customer)
 			if test.hit == "" {
 				require.Empty(t, inj.Rules())
+			}
+			switch {
+			case test.wrong != "":
+				require.Regexp(t, `^refused;service="svc";reason="`, fault.Answer(ctx))
+				require.Contains(t, fault.Answer(ctx), test.wrong)
+				require.EqualValues(t, 1, inj.Status().Problems)
+			case test.hit != "":
+				require.Regexp(t, `^applied;rule="request-[0-9a-f]{8}";point="custom:`+test.hit+`";service="svc"$`, fault.Answer(ctx))
+			default:
+				require.Equal(t, before, ctx, "as it was")
+				require.Empty(t, fault.Answer(ctx))
 			}
 		})
 	}
 }
 
-func TestTakeRequestRuleThatDoesNotFitInBaggage(t *testing.T) {
+func TestARuleInTheClearIsReadOnlyWhereItIsBelieved(t *testing.T) {
+	inj := fault.New("svc")
+	before, err := scope.RuleMember.With(customer("42"), carried)
+	require.NoError(t, err)
+	ctx := inj.Receive(before, fault.Sent{Rules: []string{carried}})
+	require.Equal(t, before, ctx, "and goes on: a service behind may believe it")
+	require.Empty(t, inj.Rules())
+}
+
+func TestReceiveWhatDoesNotFitInBaggage(t *testing.T) {
 	m, err := baggage.NewMemberRaw("theirs", strings.Repeat("x", 8000))
 	require.NoError(t, err)
 	bag, err := baggage.New(m)
 	require.NoError(t, err)
 	full := baggage.ContextWithBaggage(context.Background(), bag)
 	inj := fault.New("svc")
-	ctx, err := inj.TakeRequestRule(full, []string{carried + strings.Repeat(" ", 200)})
-	require.ErrorContains(t, err, "fault: the per-request rule holds in this service only: ")
-	require.ErrorContains(t, err, "does not fit")
-	require.NotEmpty(t, hitBy(inj.Point("custom", "db"), ctx, ""), "and holds there")
-	require.Empty(t, scope.RuleFrom(ctx))
+	ctx := inj.Receive(full, fault.Sent{Believed: true, Rules: []string{carried + strings.Repeat(" ", 200)}})
+	require.NotEmpty(t, hitBy(inj.Point("custom", "db"), ctx, ""), "it holds in the service")
+	require.Contains(t, fault.Answer(ctx), `not-carried;service="svc";reason="scope: misfit.rule of `)
+	require.Contains(t, fault.Answer(ctx), "does not fit")
+	require.Empty(t, scope.RuleMember.Of(ctx))
 	require.Equal(t, bag.String(), baggage.FromContext(ctx).String(), "what others put there stays")
 }
 
-func TestTakeRequestRuleWhereNoneIsTaken(t *testing.T) {
+func TestReceiveWhereNothingIsTaken(t *testing.T) {
 	halted := fault.New("svc")
 	halted.Halt()
+	sent := fault.Sent{Believed: true, Rules: []string{carried}}
+	require.Contains(t, fault.Answer(halted.Receive(context.Background(), sent)), "refused;")
 	var none *fault.Injector
-	for want, inj := range map[error]*fault.Injector{fault.ErrHalted: halted, fault.ErrDisabled: none} {
-		ctx, err := inj.TakeRequestRule(context.Background(), []string{carried})
-		require.ErrorIs(t, err, want)
-		require.Equal(t, context.Background(), ctx)
-		ctx, err = inj.TakeRequestRule(context.Background(), nil)
-		require.NoError(t, err)
-		require.Equal(t, context.Background(), ctx)
+	for _, inj := range []*fault.Injector{halted, none} {
+		require.Equal(t, context.Background(), inj.Receive(context.Background(), fault.Sent{Believed: true}))
 	}
+	require.Equal(t, context.Background(), none.Receive(context.Background(), sent))
+	_, err := none.WithRequestRule(context.Background(), carried)
+	require.ErrorIs(t, err, fault.ErrDisabled)
 }

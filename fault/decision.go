@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/misfit-go/misfit/internal/faultstatus"
 )
 
 // A Decision is a point's answer about one call. Its zero value means that no
@@ -69,10 +71,13 @@ func (l *liveRule) admit(c *call) bool {
 		l.skip(c, SkipHeld)
 		return false
 	}
+	if l.source == SourceToken && inj.tokenFaults.Add(1) > int64(inj.guardrails.Tokens.MaxConcurrent) {
+		l.refund(inj)
+		l.skip(c, SkipTokens)
+		return false
+	}
 	if reason, ok := l.state.limiter.acquire(l.rule.Limits); !ok {
-		if l.waits {
-			inj.held.Add(-1)
-		}
+		l.refund(inj)
 		l.skip(c, reason)
 		return false
 	}
@@ -80,8 +85,21 @@ func (l *liveRule) admit(c *call) bool {
 	return true
 }
 
+// refund gives back what a call took from the injector's own limits.
+func (l *liveRule) refund(inj *Injector) {
+	if l.waits {
+		inj.held.Add(-1)
+	}
+	if l.source == SourceToken {
+		inj.tokenFaults.Add(-1)
+	}
+}
+
 func newDecision(l *liveRule, c call) Decision {
 	f := &firing{call: c, rule: l, counted: l.waits}
+	if c.luggage != nil {
+		c.luggage.noteCall(faultstatus.Applied, l, c.point, "")
+	}
 	if delay := l.rule.Fault.Delay; delay != nil {
 		f.delay = delay.sample(l.salt, c.number)
 		if delay.PadTo > 0 {
@@ -215,6 +233,9 @@ func (d Decision) Done() {
 		return
 	}
 	f.release()
+	if f.rule.source == SourceToken {
+		f.point.inj.tokenFaults.Add(-1)
+	}
 	f.rule.state.limiter.release()
 }
 
@@ -233,6 +254,7 @@ func (d Decision) Mark(cause error) *Error {
 	}
 	return &Error{
 		Rule:      d.f.rule.rule.ID,
+		Service:   d.f.point.inj.service,
 		Point:     d.f.point.String(),
 		Operation: d.f.op.String(),
 		Err:       cause,

@@ -17,6 +17,7 @@ var ErrInjected = errors.New("fault: injected")
 // failure would really have had.
 type Error struct {
 	Rule      string // the rule's ID
+	Service   string // that injected it
 	Point     string // "http.client:ratings"
 	Operation string // "GET /ratings/7"; may be empty
 	Err       error  // the simulated cause

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -115,7 +114,7 @@ func (inj *Injector) Explain(q Question) (Explanation, error) {
 		in.call.request = &r
 	}
 	e.Point, e.Registered, e.Halted = in.point.String(), in.registered, inj.halted
-	for _, l := range slices.SortedFunc(maps.Values(inj.carried), compareOrder) {
+	for _, l := range inj.carried.sorted() {
 		e.Rules = append(e.Rules, RuleExplanation{
 			Rule: l.rule.ID, Source: l.source,
 			Reason: ReasonCarried, Detail: "is for the requests that carry it",

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/misfit-go/misfit/internal/problem"
 	"github.com/misfit-go/misfit/internal/httptoken"
+	"github.com/misfit-go/misfit/internal/problem"
 )
 
 // A Fault is what happens to a call: plain data, open for faults to come. At

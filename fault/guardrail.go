@@ -28,6 +28,9 @@ type Guardrails struct {
 	// Protected are patterns of points, as in [Target.Points], that are never
 	// faulted.
 	Protected []string
+
+	// Tokens are further ceilings, for what tokens ask for.
+	Tokens TokenGuardrails
 }
 
 func (g Guardrails) withDefaults() Guardrails {
@@ -43,6 +46,7 @@ func (g Guardrails) withDefaults() Guardrails {
 	if g.MaxHeld <= 0 {
 		g.MaxHeld = 32_768
 	}
+	g.Tokens = g.Tokens.withDefaults(g)
 	return g
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 )
@@ -41,16 +42,19 @@ type Injector struct {
 
 	uses           atomic.Uint32 // what the process has use for a request's identity for: use bits
 	held           atomic.Int64
+	tokenFaults    atomic.Int64 // calls that tokens fault now
 	problems       atomic.Uint64
 	observerPanics atomic.Uint64
+	reports        limiter
 
-	points registry
+	points  registry
+	carried carriages
 
 	mu      sync.Mutex // guards what follows and every publication
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
-	carried map[string]*liveRule // per-request rules, by the text they came as
+	tokens  tokenDesk
 	failing map[string]SourceFailure
 }
 
@@ -111,7 +115,7 @@ func New(service string, options ...Option) *Injector {
 		named:     make(map[string]error),
 		maxPoints: defaultMaxPoints,
 		rules:     make(map[string]*liveRule),
-		carried:   make(map[string]*liveRule),
+		tokens:    tokenDesk{taken: make(map[string]time.Time)},
 		failing:   make(map[string]SourceFailure),
 	}
 	for _, o := range options {
@@ -123,6 +127,9 @@ func New(service string, options ...Option) *Injector {
 	}
 	if !inj.disabled {
 		inj.telemetry = newTelemetry(inj)
+		if inj.TakesTokens() {
+			inj.followRevocations()
+		}
 	}
 	return inj
 }
@@ -166,7 +173,7 @@ func (inj *Injector) NeedsIdentity() bool { return inj != nil && inj.uses.Load()
 // updateUses follows a change of the rules. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
-	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), maps.Values(inj.carried)} {
+	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), inj.carried.rules()} {
 		for l := range rules {
 			uses |= useRules
 			if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
@@ -184,6 +191,9 @@ func (inj *Injector) Guardrails() Guardrails {
 	}
 	g := inj.guardrails
 	g.Protected = slices.Clone(g.Protected)
+	g.Tokens.Effects = slices.Clone(g.Tokens.Effects)
+	g.Tokens.Points = slices.Clone(g.Tokens.Points)
+	g.Tokens.RequireScope = slices.Clone(g.Tokens.RequireScope)
 	return g
 }
 

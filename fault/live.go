@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/faultstatus"
 	"github.com/misfit-go/misfit/scope"
 )
 
@@ -14,6 +15,7 @@ import (
 type liveRule struct {
 	rule   Rule // as it is shown: with Expires
 	source string
+	by     string // of a token's rule: who asked for it
 
 	points     []pointPattern
 	except     []pointPattern
@@ -22,6 +24,7 @@ type liveRule struct {
 	scope      *scope.Matcher
 	salt       string
 	named      error // of the name in Fault.failure
+	unnamed    bool  // that name is not registered here, as may be with a rule that requests carry
 	effects    []Effect
 	waits      bool // may hold a call
 
@@ -80,6 +83,7 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 	}
 	if e := r.Fault.failure(); e != nil && e.Name != "" {
 		l.named = inj.named[e.Name]
+		l.unnamed = l.named == nil
 	}
 	return l
 }
@@ -103,6 +107,9 @@ func (l *liveRule) arming(inj *Injector, p *Point) arming {
 	}
 	if anyPoint(inj.protected, p) {
 		return protectedHere
+	}
+	if l.unnamed {
+		return unsupportedHere
 	}
 	for _, e := range l.effects {
 		if !p.can(e) {
@@ -158,12 +165,18 @@ func (l *liveRule) skip(c *call, reason SkipReason) {
 	l.state.skips[slices.Index(skipReasons[:], reason)].Add(1)
 	inj := c.point.inj
 	inj.telemetry.skip(l, c.point, reason)
+	if c.luggage != nil {
+		c.luggage.noteCall(faultstatus.Skipped, l, c.point, "held back: "+string(reason))
+	}
 	if len(inj.observers) > 0 {
 		e := c.event(Skip, l)
 		e.Reason = reason
 		inj.emit(e)
 	}
 }
+
+// carried reports whether it is a rule that requests carry.
+func (l *liveRule) carried() bool { return l.source == SourceToken || l.source == SourceRequest }
 
 // compareOrder sorts rules into the order in which they are asked.
 func compareOrder(a, b *liveRule) int {

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,4 +43,36 @@ func TestExpiryDoesNotNeedTheCleanup(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, map[SkipReason]uint64{SkipExpired: 1}, status.Skips)
 	})
+}
+
+// trusting is a verifier that accepts everything.
+type trusting struct{}
+
+func (trusting) VerifyToken(string) (Token, error) {
+	rule := Rule{Target: Target{Points: []string{"db"}}, Fault: Fault{BlackHole: true}}
+	now := time.Now()
+	return Token{ID: "t", Subject: "s", NotBefore: now, Expires: now.Add(time.Hour), Rules: []Rule{rule}}, nil
+}
+
+func (trusting) OnRevocation(func()) {}
+
+// BenchmarkVerifiedToken measures what it costs to know a token again, of 450
+// bytes, among as many as there can be.
+func BenchmarkVerifiedToken(b *testing.B) {
+	inj := New("svc", WithTokens(trusting{}))
+	texts := make([]string, maxCarried)
+	for i := range texts {
+		texts[i] = fmt.Sprintf("%0450d", i)
+		if _, err := inj.takeToken(texts[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, err := inj.takeToken(texts[i%maxCarried]); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
 }

@@ -6,7 +6,10 @@ import (
 	"github.com/misfit-go/misfit/internal/problem"
 )
 
-const maxPatternBytes = 512
+const (
+	maxPatternBytes  = 512
+	serverKindSuffix = ".server"
+)
 
 // matchPattern reports whether the whole of s matches pattern, in which *
 // stands for any text. It takes time proportional to the product of their
@@ -50,13 +53,29 @@ func parsePointPattern(text string) pointPattern {
 
 func (pp pointPattern) match(kind, name string) bool {
 	if pp.kind == "" {
-		return !strings.HasSuffix(kind, ".server") && matchPattern(pp.name, name)
+		return !strings.HasSuffix(kind, serverKindSuffix) && matchPattern(pp.name, name)
 	}
 	return matchPattern(pp.kind, kind) && matchPattern(pp.name, name)
 }
 
 func (pp pointPattern) exact() bool {
 	return pp.kind != "" && !strings.Contains(pp.kind, "*") && !strings.Contains(pp.name, "*")
+}
+
+// covers reports whether pp matches every point that other does. It may say no
+// where a closer look at the two patterns would find that it does.
+func (pp pointPattern) covers(other pointPattern) bool {
+	// A * stands for any text, one of other's included.
+	if !matchPattern(pp.name, other.name) {
+		return false
+	}
+	switch {
+	case pp.kind != "" && other.kind != "":
+		return matchPattern(pp.kind, other.kind)
+	case pp.kind != "":
+		return strings.Trim(pp.kind, "*") == ""
+	}
+	return other.kind == "" || !strings.Contains(other.kind, "*") && !strings.HasSuffix(other.kind, serverKindSuffix)
 }
 
 // An operationPattern selects operations. In its text * stands for anything

@@ -117,7 +117,8 @@ type call struct {
 	point    *Point
 	request  *scope.Request
 	op       Operation
-	reserved string // the prefix that reserves op, if one does
+	reserved string   // the prefix that reserves op, if one does
+	luggage  *luggage // of the request, while one of the rules it carries is asked
 
 	// What fires fills in when a rule applies.
 	number uint64    // of the hits of the rule
@@ -133,7 +134,7 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 	c := newCall(p, op, scope.From(ctx))
 	var l *liveRule
 	if s.carried {
-		l = findCarried(ctx, &c)
+		l = luggageOf(ctx).find(&c)
 	}
 	if l == nil {
 		l = s.find(&c)
@@ -166,6 +167,7 @@ func (c *call) event(kind EventKind, l *liveRule) Event {
 		Operation: c.op,
 		Rule:      l.rule.ID,
 		Source:    l.source,
+		By:        l.by,
 	}
 	if c.request != nil {
 		e.Request = c.request.ID

@@ -22,9 +22,10 @@ type Source struct {
 	name string
 }
 
-// Source returns the named source. The name [SourceRequest] is taken.
+// Source returns the named source. The names [SourceRequest] and
+// [SourceToken] are taken.
 func (inj *Injector) Source(name string) *Source {
-	if name == SourceRequest {
+	if name == SourceRequest || name == SourceToken {
 		panic("fault: the source " + strconv.Quote(name) + " is that of rules that requests carry")
 	}
 	return &Source{inj, name}
@@ -145,7 +146,7 @@ func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, t
 			problems.Addf("expires", "%s is over", r.Expires.Format(time.RFC3339))
 		}
 	}
-	if e := r.Fault.failure(); e != nil && e.Name != "" && inj.named[e.Name] == nil {
+	if e := r.Fault.failure(); needsScope && e != nil && e.Name != "" && inj.named[e.Name] == nil {
 		path := "fault.error.name"
 		if e != r.Fault.Error {
 			path = "fault.stream.error.name"
@@ -169,7 +170,8 @@ func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, t
 }
 
 // Delete ends the rule with this ID, whatever its source, and lets go of the
-// calls it holds. It reports whether there was one.
+// calls it holds. With a rule of a token the whole token ends, and is not taken
+// again by this process. It reports whether there was one.
 func (inj *Injector) Delete(id string) bool {
 	if inj == nil {
 		return false
@@ -179,8 +181,8 @@ func (inj *Injector) Delete(id string) bool {
 	switch l := inj.find(id); {
 	case l == nil:
 		return false
-	case l.source == SourceRequest:
-		inj.removeCarried(l)
+	case l.carried():
+		inj.takeBack(inj.carriageOf(l))
 	default:
 		inj.remove(l)
 	}
@@ -189,7 +191,8 @@ func (inj *Injector) Delete(id string) bool {
 
 // Halt ends every rule at once, lets go of every held call and refuses new
 // rules until [Injector.Resume]. It returns the rules it ended; none of them
-// comes back by itself.
+// comes back by itself, but for those of a token that a later request carries:
+// revoke it, or delete its rule, to end it for good.
 func (inj *Injector) Halt() []Rule {
 	if inj == nil {
 		return nil
@@ -197,9 +200,9 @@ func (inj *Injector) Halt() []Rule {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	inj.halted = true
-	ending := slices.Concat(inj.ordered, slices.Collect(maps.Values(inj.carried)))
+	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()))
 	clear(inj.rules)
-	clear(inj.carried)
+	inj.carried.clear()
 	inj.ordered = nil
 	inj.updateUses()
 	for _, p := range inj.points.all() {
@@ -239,7 +242,9 @@ func (inj *Injector) remove(l *liveRule) {
 
 // end is called once, after the version is out of every snapshot.
 func (l *liveRule) end(next *liveRule) {
-	l.cleanup.Stop()
+	if l.cleanup != nil {
+		l.cleanup.Stop()
+	}
 	l.next = next
 	close(l.ended)
 }
@@ -263,7 +268,7 @@ func (inj *Injector) publishAt(p *Point) {
 			here = append(here, l)
 		}
 	}
-	p.snapshot.Store(newSnapshot(here, len(inj.carried) > 0))
+	p.snapshot.Store(newSnapshot(here, inj.carried.any()))
 }
 
 func (r Rule) clone() Rule {

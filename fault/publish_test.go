@@ -163,7 +163,10 @@ func TestGuardrails(t *testing.T) {
 	require.NoError(t, err, "the share of one request is not measured")
 
 	defaults := fault.New("svc").Guardrails()
-	require.Equal(t, fault.Guardrails{MaxDelay: 5 * time.Minute, MaxPercent: 100, MaxTTL: 24 * time.Hour, MaxHeld: 32_768}, defaults)
+	require.Equal(t, fault.Guardrails{
+		MaxDelay: 5 * time.Minute, MaxPercent: 100, MaxTTL: 24 * time.Hour, MaxHeld: 32_768,
+		Tokens: fault.TokenGuardrails{MaxTTL: time.Hour, MaxDelay: 5 * time.Minute, MaxHold: time.Hour, MaxConcurrent: 100},
+	}, defaults)
 	require.Equal(t, defaults.MaxPercent, fault.New("svc", fault.WithGuardrails(fault.Guardrails{MaxPercent: math.NaN()})).Guardrails().MaxPercent)
 }
 

@@ -16,7 +16,8 @@ import (
 // same in Go, JSON and YAML, and reads back what it prints.
 type Rule struct {
 	// ID names the rule: 1 to 64 letters, digits and "._-", the first of them a
-	// letter or digit, and not beginning with "request-". Putting a rule with
+	// letter or digit, and not beginning with "request-" or
+	// "token-". Putting a rule with
 	// the ID of a live one edits that one.
 	ID string `json:"id,omitempty"`
 
@@ -111,11 +112,11 @@ func (r Rule) Validate() error {
 
 func (r Rule) problems(needsScope bool) error {
 	var problems problem.List
-	switch reserved := strings.HasPrefix(r.ID, carriedIDPrefix); {
+	switch reserved := strings.HasPrefix(r.ID, requestIDPrefix) || strings.HasPrefix(r.ID, tokenIDPrefix); {
 	case !idPattern.MatchString(r.ID):
 		problems.Addf("id", "%s is not 1 to 64 letters, digits and ._- beginning with a letter or digit", quote(r.ID))
 	case reserved && needsScope:
-		problems.Addf("id", "%s: names beginning with %q are those of rules that requests carry", quote(r.ID), carriedIDPrefix)
+		problems.Addf("id", "%s: names beginning with %q and %q are those of rules that requests carry", quote(r.ID), requestIDPrefix, tokenIDPrefix)
 	}
 	if len(r.Note) > maxNoteBytes {
 		problems.Addf("note", "has %d bytes; at most %d are allowed", len(r.Note), maxNoteBytes)

@@ -11,6 +11,7 @@ import (
 type RuleStatus struct {
 	Rule        Rule
 	Source      string
+	By          string   // of a token's rule: who asked for it
 	Points      []string // where it is armed
 	Protected   []string // where a guardrail keeps it out
 	Unsupported []string // where its fault cannot be produced
@@ -61,7 +62,7 @@ func (inj *Injector) Status() Status {
 		Service:        inj.service,
 		Disabled:       inj.disabled,
 		Halted:         inj.halted,
-		Rules:          len(inj.rules) + len(inj.carried),
+		Rules:          len(inj.ordered) + len(slices.Collect(inj.carried.rules())),
 		Points:         len(inj.points.all()),
 		Held:           inj.held.Load(),
 		Overflow:       inj.points.overflow.Load(),
@@ -81,7 +82,7 @@ func (inj *Injector) Rules() []RuleStatus {
 	}
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	carried := slices.SortedFunc(maps.Values(inj.carried), compareOrder)
+	carried := inj.carried.sorted()
 	points := inj.sortedPoints()
 	statuses := make([]RuleStatus, 0, len(carried)+len(inj.ordered))
 	for _, l := range slices.Concat(carried, inj.ordered) {
@@ -109,7 +110,7 @@ func (inj *Injector) find(id string) *liveRule {
 	if l := inj.rules[id]; l != nil {
 		return l
 	}
-	for _, l := range inj.carried {
+	for l := range inj.carried.rules() {
 		if l.rule.ID == id {
 			return l
 		}
@@ -121,6 +122,7 @@ func (inj *Injector) statusOf(l *liveRule, points []*Point) RuleStatus {
 	status := RuleStatus{
 		Rule:   l.rule.clone(),
 		Source: l.source,
+		By:     l.by,
 		Hits:   l.state.hits.Load(),
 		Held:   l.state.held.Load(),
 		Left:   max(0, time.Until(l.deadline)),

@@ -192,7 +192,7 @@ func TestStreamError(t *testing.T) {
 				require.ErrorIs(t, err, fault.ErrInjected)
 				var mark *fault.Error
 				require.ErrorAs(t, err, &mark)
-				require.Equal(t, fault.Error{Rule: "r", Point: "bodies:db", Err: test.cause}, *mark)
+				require.Equal(t, fault.Error{Rule: "r", Service: "svc", Point: "bodies:db", Err: test.cause}, *mark)
 			}
 			require.Equal(t, &test.failure, s.Failure())
 			inj.Delete("r")

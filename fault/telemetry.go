@@ -27,10 +27,6 @@ const (
 	effectsKey    = attribute.Key("misfit.fault.effects")
 	delayKey      = attribute.Key("misfit.fault.delay") // seconds
 	skipReasonKey = attribute.Key("misfit.skip.reason")
-
-	// carriedRules stands in metrics for the IDs of rules that requests carry:
-	// there may be one for each request. No rule can have this ID.
-	carriedRules = carriedIDPrefix + "*"
 )
 
 // WithMeterProvider sets where metrics go. By default that is the global
@@ -139,10 +135,14 @@ func (t *telemetry) skip(l *liveRule, p *Point, reason SkipReason) {
 	}
 }
 
-// metricID is the rule's ID as metrics show it.
+// metricID is the rule's ID as metrics show it. All rules that requests carry
+// share an ID there, one that no rule can have: there may be one for each request.
 func (l *liveRule) metricID() string {
-	if l.source == SourceRequest {
-		return carriedRules
+	switch l.source {
+	case SourceRequest:
+		return requestIDPrefix + "*"
+	case SourceToken:
+		return tokenIDPrefix + "*"
 	}
 	return l.rule.ID
 }

@@ -16,6 +16,9 @@ const (
 	RuleMember  Member = memberPrefix + "rule"  // a rule in the clear, for which nothing vouches
 )
 
+// Name is what the member is called where only ours are spoken of: "token".
+func (m Member) Name() string { return strings.TrimPrefix(string(m), memberPrefix) }
+
 // Of returns the text that the request of ctx carries, or "".
 func (m Member) Of(ctx context.Context) string {
 	return baggage.FromContext(ctx).Member(string(m)).Value()

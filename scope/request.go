@@ -119,6 +119,10 @@ func randomID() string {
 	return hex.EncodeToString(raw[:])
 }
 
+// HasTrace reports whether ctx belongs to a trace, from whose ID a request's
+// identity would be taken.
+func HasTrace(ctx context.Context) bool { return traceID(ctx) != "" }
+
 func traceID(ctx context.Context) string {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.HasTraceID() {
