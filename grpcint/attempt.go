@@ -18,12 +18,16 @@ import (
 // It is built on [grpc.WithPerRPCCredentials], which grpc asks before each
 // attempt. They carry nothing and work without transport security.
 //
-// A nil or disabled injector gives no options.
-func AttemptDialOptions(inj *fault.Injector, dependency string) []grpc.DialOption {
+// A nil or disabled injector gives no options, but for a [ThirdParty].
+func AttemptDialOptions(inj *fault.Injector, dependency string, options ...ClientOption) []grpc.DialOption {
+	c := newClient(inj, attemptKind, dependency, options)
 	if inj.Disabled() {
-		return nil
+		if !c.thirdParty {
+			return nil
+		}
+		return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary()), grpc.WithChainStreamInterceptor(c.stream())}
 	}
-	a := &attempts{newClient(inj, attemptKind, dependency)}
+	a := &attempts{c}
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(a.unary()),
 		grpc.WithChainStreamInterceptor(a.stream()),
@@ -48,24 +52,30 @@ func (a *attempts) prepare(ctx context.Context, method string, cc *grpc.ClientCo
 	if point := a.client.pointOf(cc); point.Armed() {
 		ctx = context.WithValue(ctx, attemptKey{}, &attempted{method, point})
 	}
-	return withIdentity(ctx)
+	return ctx
 }
 
 func (a *attempts) unary() grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		if !a.client.idle(ctx) {
-			ctx = a.prepare(ctx, method, cc)
+		if a.client.thirdParty {
+			ctx = anonymous(ctx)
 		}
-		return invoker(ctx, method, req, reply, cc, opts...)
+		if a.client.idle(ctx) {
+			return invoker(ctx, method, req, reply, cc, opts...)
+		}
+		return a.client.invoke(a.prepare(ctx, method, cc), method, req, reply, cc, invoker, opts)
 	}
 }
 
 func (a *attempts) stream() grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		if !a.client.idle(ctx) {
-			ctx = a.prepare(ctx, method, cc)
+		if a.client.thirdParty {
+			ctx = anonymous(ctx)
 		}
-		return streamer(ctx, desc, cc, method, opts...)
+		if a.client.idle(ctx) {
+			return streamer(ctx, desc, cc, method, opts...)
+		}
+		return a.client.open(a.prepare(ctx, method, cc), desc, cc, method, streamer, opts)
 	}
 }
 

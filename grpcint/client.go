@@ -8,6 +8,23 @@ import (
 	"google.golang.org/grpc"
 )
 
+// A ClientOption configures a client.
+type ClientOption interface{ apply(*client) }
+
+type clientOption func(*client)
+
+func (o clientOption) apply(c *client) { o(c) }
+
+// ThirdParty says that the dependency is somebody else's. It is not told who a
+// request is: our members are taken out of the baggage of the call's metadata and
+// of its context, whoever put them there and whether OpenTelemetry's interceptors
+// or stats handler come before or after, and so are a token and a rule in the
+// clear. What it says in a [StatusKey] is not believed. This holds in processes
+// that inject nothing, too.
+func ThirdParty() ClientOption {
+	return clientOption(func(c *client) { c.thirdParty = true })
+}
+
 // DialOptions returns the options that make a client the injection point
 // "grpc.client:<dependency>". Give them last to [grpc.NewClient], so that they
 // are innermost: retries, timeouts and circuit breakers in other interceptors
@@ -15,48 +32,43 @@ import (
 //
 // An empty dependency is named as the client's target. The identity of the
 // request that a call belongs to is passed on in the call's metadata, unless
-// something further out has written it. A nil or disabled injector gives no
-// options.
-func DialOptions(inj *fault.Injector, dependency string) []grpc.DialOption {
-	if inj.Disabled() {
+// something further out has written it, or the dependency is a [ThirdParty]. A nil
+// or disabled injector gives no options, but for a ThirdParty.
+func DialOptions(inj *fault.Injector, dependency string, options ...ClientOption) []grpc.DialOption {
+	c := newClient(inj, clientKind, dependency, options)
+	if inj.Disabled() && !c.thirdParty {
 		return nil
 	}
-	c := newClient(inj, clientKind, dependency)
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary()), grpc.WithChainStreamInterceptor(c.stream())}
 }
 
 // UnaryClientInterceptor is the one of [DialOptions] for unary calls, for
 // chains of one's own. A nil or disabled injector gives one that does nothing.
-func UnaryClientInterceptor(inj *fault.Injector, dependency string) grpc.UnaryClientInterceptor {
-	if inj.Disabled() {
-		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			return invoker(ctx, method, req, reply, cc, opts...)
-		}
-	}
-	return newClient(inj, clientKind, dependency).unary()
+func UnaryClientInterceptor(inj *fault.Injector, dependency string, options ...ClientOption) grpc.UnaryClientInterceptor {
+	return newClient(inj, clientKind, dependency, options).unary()
 }
 
 // StreamClientInterceptor is the one of [DialOptions] for streams, for chains of
 // one's own. A nil or disabled injector gives one that does nothing.
-func StreamClientInterceptor(inj *fault.Injector, dependency string) grpc.StreamClientInterceptor {
-	if inj.Disabled() {
-		return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-			return streamer(ctx, desc, cc, method, opts...)
-		}
-	}
-	return newClient(inj, clientKind, dependency).stream()
+func StreamClientInterceptor(inj *fault.Injector, dependency string, options ...ClientOption) grpc.StreamClientInterceptor {
+	return newClient(inj, clientKind, dependency, options).stream()
 }
 
 // A client is one end of the calls to a dependency.
 type client struct {
-	inj   *fault.Injector
-	kind  fault.Kind
-	point *fault.Point // nil: one for each target
+	inj        *fault.Injector
+	kind       fault.Kind
+	point      *fault.Point // nil: one for each target
+	thirdParty bool
+	idles      bool // whatever comes, as the injector is disabled
 }
 
-func newClient(inj *fault.Injector, kind fault.Kind, dependency string) *client {
-	c := &client{inj: inj, kind: kind}
-	if dependency != "" {
+func newClient(inj *fault.Injector, kind fault.Kind, dependency string, options []ClientOption) *client {
+	c := &client{inj: inj, kind: kind, idles: inj.Disabled()}
+	for _, o := range options {
+		o.apply(c)
+	}
+	if dependency != "" && !c.idles {
 		c.point = inj.PointOf(kind, dependency)
 	}
 	return c
@@ -65,11 +77,14 @@ func newClient(inj *fault.Injector, kind fault.Kind, dependency string) *client 
 // idle reports whether there is nothing to do for a call: nothing is aimed at
 // the point, and no identity is to be passed on.
 func (c *client) idle(ctx context.Context) bool {
-	return c.point != nil && !c.point.Armed() && !scope.Has(ctx)
+	return c.idles || c.point != nil && !c.point.Armed() && !scope.Has(ctx)
 }
 
 func (c *client) unary() grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if c.thirdParty {
+			ctx = anonymous(ctx)
+		}
 		if c.idle(ctx) {
 			return invoker(ctx, method, req, reply, cc, opts...)
 		}
@@ -79,13 +94,16 @@ func (c *client) unary() grpc.UnaryClientInterceptor {
 
 func (c *client) callUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
 	if d := c.decide(ctx, method, cc); d.Hit() {
-		return newFaultedCall(ctx, method, cc, opts, d).invoke(req, reply, invoker)
+		return newFaultedCall(c, ctx, method, cc, opts, d).invoke(req, reply, invoker)
 	}
-	return invoker(withIdentity(ctx), method, req, reply, cc, opts...)
+	return c.invoke(ctx, method, req, reply, cc, invoker, opts)
 }
 
 func (c *client) stream() grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		if c.thirdParty {
+			ctx = anonymous(ctx)
+		}
 		if c.idle(ctx) {
 			return streamer(ctx, desc, cc, method, opts...)
 		}
@@ -95,9 +113,9 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 
 func (c *client) openStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts []grpc.CallOption) (grpc.ClientStream, error) {
 	if d := c.decide(ctx, method, cc); d.Hit() {
-		return newFaultedCall(ctx, method, cc, opts, d).open(desc, streamer)
+		return newFaultedCall(c, ctx, method, cc, opts, d).open(desc, streamer)
 	}
-	return streamer(withIdentity(ctx), desc, cc, method, opts...)
+	return c.open(ctx, desc, cc, method, streamer, opts)
 }
 
 func (c *client) decide(ctx context.Context, method string, cc *grpc.ClientConn) fault.Decision {

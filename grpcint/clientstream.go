@@ -29,7 +29,7 @@ func (c *faultedCall) open(desc *grpc.StreamDesc, streamer grpc.Streamer) (grpc.
 		return nil, failed
 	case f.Stream == nil && !f.LostReply && !pads(f):
 		c.d.Done() // nothing is left to do
-		return streamer(withIdentity(c.ctx), desc, c.cc, c.method, c.opts...)
+		return c.client.open(c.ctx, desc, c.cc, c.method, streamer, c.opts)
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	s := &clientStream{
@@ -37,7 +37,7 @@ func (c *faultedCall) open(desc *grpc.StreamDesc, streamer grpc.Streamer) (grpc.
 		request: c.d.Stream(fault.Request), response: c.d.Stream(fault.Response),
 	}
 	s.losing.Store(f.LostReply)
-	real, err := streamer(withIdentity(ctx), desc, c.cc, c.method, append(opts, grpc.OnFinish(s.aborted))...)
+	real, err := c.client.open(ctx, desc, c.cc, c.method, streamer, append(opts, grpc.OnFinish(s.aborted)))
 	if err != nil {
 		s.finish(err)
 		return nil, err

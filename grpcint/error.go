@@ -12,11 +12,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// StatusKey is the key of the trailer in which the library says what it did:
-// "applied" with every status that it made itself, with the rule and the point,
-// and "ignored" with the reason where a client sent a rule that was refused
-// ([RuleKey]). Its value is a structured field, RFC 9651: a list of tokens with
-// parameters.
+// StatusKey is the key of the trailer in which the library says what it did, with
+// every status that it made itself, and at the end of calls that carried a token
+// or a rule. Its value is a structured field, RFC 9651: a list of
+//
+//   - applied, for each rule and point;
+//   - skipped, if a limit held the rule back there, with the reason;
+//   - missed, if calls were made there, none of them one that the rule is for;
+//   - not-reached, if no such call is known of;
+//   - refused, if what was sent is not taken, with the reason;
+//   - not-carried, if it is taken and does not go on to the services behind.
+//
+// What services behind say is passed on. Those that lack the library say nothing.
 const StatusKey = "fault-status"
 
 // The google.rpc.ErrorInfo by which a process can tell an injected status that
@@ -27,6 +34,7 @@ const (
 
 	ruleField      = "rule"
 	pointField     = "point"
+	serviceField   = "service"
 	operationField = "operation"
 )
 
@@ -45,7 +53,7 @@ func FromError(err error) (*fault.Error, bool) {
 	for _, detail := range s.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == InjectedDomain && info.GetReason() == InjectedReason {
 			fields := info.GetMetadata()
-			return &fault.Error{Rule: fields[ruleField], Point: fields[pointField], Operation: fields[operationField], Err: err}, true
+			return &fault.Error{Rule: fields[ruleField], Point: fields[pointField], Service: fields[serviceField], Operation: fields[operationField], Err: err}, true
 		}
 	}
 	return nil, false
@@ -66,7 +74,7 @@ func newInjected(mark fault.Error, s *status.Status, named error) *injected {
 	s = withDetails(s, &errdetails.ErrorInfo{
 		Reason:   InjectedReason,
 		Domain:   InjectedDomain,
-		Metadata: map[string]string{ruleField: mark.Rule, pointField: mark.Point, operationField: mark.Operation},
+		Metadata: map[string]string{ruleField: mark.Rule, pointField: mark.Point, serviceField: mark.Service, operationField: mark.Operation},
 	})
 	if mark.Err = named; named == nil {
 		mark.Err = s.Err()
@@ -145,5 +153,5 @@ func (e *injected) trailer() metadata.MD {
 }
 
 func appliedTrailer(mark *fault.Error) metadata.MD {
-	return metadata.Pairs(StatusKey, faultstatus.Applied(mark.Rule, mark.Point))
+	return metadata.Pairs(StatusKey, faultstatus.OfCall(mark.Rule, mark.Point, mark.Service))
 }

@@ -135,7 +135,7 @@ func describe(t *testing.T, x *rig, point string, r rpc) string {
 	}
 	words = append(words, s.took.String())
 	if s.err != nil && (point == clientPoint || s.took < patience) {
-		require.Equal(t, []string{`applied;rule="r";point="` + point + `"`}, trailer.Get(grpcint.StatusKey), "%v", s.err)
+		require.Equal(t, []string{`applied;rule="r";point="` + point + `";service="` + map[string]string{clientPoint: "frontend", serverPoint: "backend"}[point] + `"`}, trailer.Get(grpcint.StatusKey), "%v", s.err)
 		if s.opened {
 			require.Equal(t, trailer, s.trailer)
 		}

@@ -12,6 +12,7 @@ import (
 
 // A faultedCall is a client's call that a rule applies to.
 type faultedCall struct {
+	client *client
 	ctx    context.Context
 	method string
 	cc     *grpc.ClientConn
@@ -19,8 +20,8 @@ type faultedCall struct {
 	d      fault.Decision
 }
 
-func newFaultedCall(ctx context.Context, method string, cc *grpc.ClientConn, opts []grpc.CallOption, d fault.Decision) *faultedCall {
-	return &faultedCall{ctx: ctx, method: method, cc: cc, opts: opts, d: d}
+func newFaultedCall(c *client, ctx context.Context, method string, cc *grpc.ClientConn, opts []grpc.CallOption, d fault.Decision) *faultedCall {
+	return &faultedCall{client: c, ctx: ctx, method: method, cc: cc, opts: opts, d: d}
 }
 
 // invoke is the call where it is a unary one, which is a stream of one message
@@ -35,7 +36,7 @@ func (c *faultedCall) invoke(req, reply any, invoker grpc.UnaryInvoker) (err err
 	if failed := passMessage(c.ctx, c.d.Stream(fault.Request), c.target()); failed != nil {
 		return c.answer(reply, failed)
 	}
-	err = invoker(withIdentity(c.ctx), c.method, req, reply, c.cc, opts...)
+	err = c.client.invoke(c.ctx, c.method, req, reply, c.cc, invoker, opts)
 	if failed := c.end(err); failed != nil {
 		return c.answer(reply, failed)
 	}

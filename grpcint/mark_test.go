@@ -47,7 +47,7 @@ func TestExactStatus(t *testing.T) {
 					&errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)},
 					&errdetails.ErrorInfo{Reason: "CONFLICT", Domain: "shop.example", Metadata: map[string]string{"row": "7"}},
 					&errdetails.ErrorInfo{Reason: grpcint.InjectedReason, Domain: grpcint.InjectedDomain, Metadata: map[string]string{
-						"rule": "r", "point": point, "operation": r.method,
+						"rule": "r", "point": point, "service": inj.Service(), "operation": r.method,
 					}},
 				}
 				require.Len(t, got.Details(), len(want))
@@ -71,7 +71,7 @@ func TestTold(t *testing.T) {
 			require.ErrorIs(t, here, fault.ErrInjected)
 			var mark *fault.Error
 			require.ErrorAs(t, here, &mark)
-			require.Equal(t, fault.Error{Rule: "here", Point: clientPoint, Operation: r.method, Err: mark.Err}, *mark)
+			require.Equal(t, fault.Error{Rule: "here", Service: "frontend", Point: clientPoint, Operation: r.method, Err: mark.Err}, *mark)
 			require.Contains(t, here.Error(), `(injected by rule "here" at grpc.client:backend)`)
 			named := what.Error.Name != ""
 			require.Equal(t, named, errors.Is(here, errQuota), "the service's own error is found")
@@ -86,7 +86,7 @@ func TestTold(t *testing.T) {
 			for _, err := range []error{there, fmt.Errorf("page: %w", there)} {
 				mark, ok := grpcint.FromError(err)
 				require.True(t, ok)
-				require.Equal(t, fault.Error{Rule: "there", Point: serverPoint, Operation: r.method, Err: err}, *mark)
+				require.Equal(t, fault.Error{Rule: "there", Service: "backend", Point: serverPoint, Operation: r.method, Err: err}, *mark)
 			}
 			x.server.Halt()
 			x.server.Resume()

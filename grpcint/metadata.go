@@ -12,12 +12,9 @@ const (
 	traceparentKey = "traceparent"
 )
 
-// withIdentity returns ctx with the identity of the request it belongs to in
+// withIdentity returns ctx, which belongs to a request, with the identity of the request it belongs to in
 // the metadata that is sent.
 func withIdentity(ctx context.Context) context.Context {
-	if !scope.Has(ctx) {
-		return ctx
-	}
 	md, ok := metadata.FromOutgoingContext(ctx) // a copy
 	if !ok {
 		md = make(metadata.MD, 2)
@@ -89,13 +86,19 @@ func (c *askedKey) Value(key any) any {
 	return nil
 }
 
-// has reports whether the metadata of an incoming call have one of the keys,
-// all lower-case as on the wire.
-func has(ctx context.Context, keys ...string) bool {
-	md, ok := ctx.Value(incomingKey).(metadata.MD) // to be read only
+// metadataOf returns the metadata of an incoming call, to be read only. The keys
+// are lower-case, as on the wire.
+func metadataOf(ctx context.Context) metadata.MD {
+	md, ok := ctx.Value(incomingKey).(metadata.MD)
 	if !ok {
 		md, _ = metadata.FromIncomingContext(ctx)
 	}
+	return md
+}
+
+// has reports whether the metadata of an incoming call have one of the keys.
+func has(ctx context.Context, keys ...string) bool {
+	md := metadataOf(ctx)
 	for _, key := range keys {
 		if len(md[key]) > 0 {
 			return true

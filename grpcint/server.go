@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/misfit-go/misfit/fault"
-	"github.com/misfit-go/misfit/internal/faultstatus"
 	"github.com/misfit-go/misfit/scope"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -20,49 +19,49 @@ import (
 //
 // A nil or disabled injector gives no options.
 func ServerOptions(inj *fault.Injector, options ...Option) []grpc.ServerOption {
-	if inj.Disabled() {
+	s := newServer(inj, options)
+	if inj.Disabled() && s.public == nil {
 		return nil
 	}
-	s := newServer(inj, options)
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary()), grpc.ChainStreamInterceptor(s.stream())}
 }
 
 // UnaryServerInterceptor is the one of [ServerOptions] for unary calls, for
 // chains of one's own. A nil or disabled injector gives one that does nothing.
 func UnaryServerInterceptor(inj *fault.Injector, options ...Option) grpc.UnaryServerInterceptor {
-	if inj.Disabled() {
-		return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			return handler(ctx, req)
-		}
-	}
 	return newServer(inj, options).unary()
 }
 
 // StreamServerInterceptor is the one of [ServerOptions] for streams, for chains
 // of one's own. A nil or disabled injector gives one that does nothing.
 func StreamServerInterceptor(inj *fault.Injector, options ...Option) grpc.StreamServerInterceptor {
-	if inj.Disabled() {
-		return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			return handler(srv, ss)
-		}
-	}
 	return newServer(inj, options).stream()
 }
 
 // A server is the entry of a service.
 type server struct {
-	inj          *fault.Injector
-	point        *fault.Point
-	identify     func(ctx context.Context, method string) scope.Request
-	requestRules bool
-	recovered    bool
+	inj       *fault.Injector
+	point     *fault.Point
+	identify  func(ctx context.Context, method string) scope.Request
+	public    func(ctx context.Context, method string) bool
+	tokens    bool // are taken
+	believed  bool // rules in the clear
+	envoy     *fault.EnvoyHeaders
+	recovered bool
+
+	attentive bool // also while the injector is idle
 }
 
 func newServer(inj *fault.Injector, options []Option) *server {
-	s := &server{inj: inj}
+	s := &server{inj: inj, tokens: inj.TakesTokens()}
 	for _, o := range options {
 		o.apply(s)
 	}
+	s.attentive = s.public != nil
+	if inj.Disabled() {
+		return s
+	}
+	s.attentive = s.attentive || s.tokens || s.believed || s.envoy != nil
 	kind := serverKind
 	if s.recovered {
 		kind = recoveredServerKind
@@ -73,7 +72,7 @@ func newServer(inj *fault.Injector, options []Option) *server {
 
 func (s *server) unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if s.inj.Idle() && !s.requestRules {
+		if s.inj.Idle() && !s.attentive {
 			return handler(ctx, req)
 		}
 		return s.serveUnary(ctx, req, info.FullMethod, handler)
@@ -81,9 +80,8 @@ func (s *server) unary() grpc.UnaryServerInterceptor {
 }
 
 func (s *server) serveUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
-	if known, ok := s.identified(ctx, method); ok {
-		ctx = known
-	}
+	ctx = s.enter(ctx, method)
+	defer answer(ctx, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // fails only outside a server
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
 	if !d.Hit() {
 		return handler(ctx, req)
@@ -91,10 +89,27 @@ func (s *server) serveUnary(ctx context.Context, req any, method string, handler
 	defer d.Done()
 	resp, failed, err := s.faultUnary(ctx, d, func() (any, error) { return handler(ctx, req) })
 	if failed != nil {
-		_ = grpc.SetTrailer(ctx, failed.trailer()) // fails only outside a server
+		_ = grpc.SetTrailer(ctx, trailerOf(ctx, failed))
 		return nil, failed
 	}
 	return resp, err
+}
+
+// answer sends what there is to say of the rules that a call carries, if it does.
+func answer(ctx context.Context, setTrailer func(metadata.MD)) {
+	if fault.Carries(ctx) {
+		setTrailer(metadata.Pairs(StatusKey, fault.Answer(ctx)))
+	}
+}
+
+// trailerOf returns the trailer of a call that the library failed. What is to be
+// said of a rule that it carries is said in its answer.
+func trailerOf(ctx context.Context, failed *injected) metadata.MD {
+	md := failed.trailer()
+	if fault.Carries(ctx) {
+		md.Delete(StatusKey)
+	}
+	return md
 }
 
 // faultUnary handles a unary call, which is a stream of one message each way.
@@ -123,7 +138,9 @@ func (s *server) begin(ctx context.Context, d fault.Decision) *injected {
 	switch f := d.Fault(); {
 	case f.Panic && s.recovered:
 		mark := d.PanicValue()
-		_ = grpc.SetTrailer(ctx, appliedTrailer(mark)) // whatever status comes of it
+		if !fault.Carries(ctx) {
+			_ = grpc.SetTrailer(ctx, appliedTrailer(mark)) // whatever status comes of it
+		}
 		panic(mark)
 	case f.Panic:
 		s.inj.Report(errNotRecovered)
@@ -148,7 +165,7 @@ func end(ctx context.Context, d fault.Decision) *injected {
 
 func (s *server) stream() grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if s.inj.Idle() && !s.requestRules {
+		if s.inj.Idle() && !s.attentive {
 			return handler(srv, ss)
 		}
 		return s.serveStream(srv, ss, info.FullMethod, handler)
@@ -156,10 +173,11 @@ func (s *server) stream() grpc.StreamServerInterceptor {
 }
 
 func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) error {
-	ctx := ss.Context()
-	if known, ok := s.identified(ctx, method); ok {
-		ss, ctx = identifiedStream{ss, known}, known
+	ctx := s.enter(ss.Context(), method)
+	if ctx != ss.Context() {
+		ss = identifiedStream{ss, ctx}
 	}
+	defer answer(ctx, ss.SetTrailer)
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
 	if !d.Hit() {
 		return handler(srv, ss)
@@ -167,37 +185,8 @@ func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handl
 	defer d.Done()
 	failed, err := s.faultStream(ss, d, func(ss grpc.ServerStream) error { return handler(srv, ss) })
 	if failed != nil {
-		ss.SetTrailer(failed.trailer())
+		ss.SetTrailer(trailerOf(ctx, failed))
 		return failed
 	}
 	return err
-}
-
-// identified returns the context of a call with its identity in it, or false
-// where there is none and no need for one.
-func (s *server) identified(ctx context.Context, method string) (context.Context, bool) {
-	if s.identify == nil && !s.inj.NeedsIdentity() && !has(ctx, baggageKey, traceparentKey) && !(s.requestRules && has(ctx, RuleKey)) {
-		return nil, false
-	}
-	var identify func() scope.Request
-	if s.identify != nil {
-		identify = func() scope.Request { return s.identify(ctx, method) }
-	}
-	known, ignored := scope.Enter(ctx, incoming{ctx}, identify)
-	s.inj.Report(ignored)
-	if s.requestRules {
-		known = s.withRequestRule(known)
-	}
-	return known, true
-}
-
-// withRequestRule takes the rule that the request carries, and answers with
-// what it ignored and why.
-func (s *server) withRequestRule(ctx context.Context) context.Context {
-	ctx, ignored := s.inj.TakeRequestRule(ctx, metadata.ValueFromIncomingContext(ctx, RuleKey))
-	if ignored != nil {
-		s.inj.Report(ignored)
-		_ = grpc.SetTrailer(ctx, metadata.Pairs(StatusKey, faultstatus.Ignored(ignored))) // fails outside a server
-	}
-	return ctx
 }

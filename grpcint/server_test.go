@@ -98,8 +98,8 @@ func TestRequestRules(t *testing.T) {
 			"none":    {[]grpcint.Option{grpcint.UnsafeRequestRules()}, nil, codes.OK, ""},
 			"taken":   {[]grpcint.Option{grpcint.UnsafeRequestRules()}, []string{refuseInJSON}, codes.Unavailable, `applied;rule="request-`},
 			"without": {nil, []string{refuseInJSON}, codes.OK, ""},
-			"two":     {[]grpcint.Option{grpcint.UnsafeRequestRules()}, []string{refuseInJSON, refuseInJSON}, codes.OK, `ignored;reason="fault: 2 per-request rules sent; send one"`},
-			"bad":     {[]grpcint.Option{grpcint.UnsafeRequestRules()}, []string{`{"fault": {"eror": 1}}`}, codes.OK, `ignored;reason="fault: per-request rule: fault.eror: unknown field`},
+			"two":     {[]grpcint.Option{grpcint.UnsafeRequestRules()}, []string{refuseInJSON, refuseInJSON}, codes.OK, `refused;service="`},
+			"bad":     {[]grpcint.Option{grpcint.UnsafeRequestRules()}, []string{`{"fault": {"eror": 1}}`}, codes.OK, `refused;service="backend";reason="fault: per-request rule: fault.eror: unknown field`},
 		} {
 			t.Run(r.name+"/"+name, func(t *testing.T) {
 				x := newRig(t, withOptions(test.option...))

@@ -47,7 +47,7 @@ func ExampleTransport() {
 	// Output:
 	// 200 "five stars"
 	// 503 "Service Unavailable\n"
-	// applied;rule="ratings-down";point="http.client:ratings"
+	// applied;rule="ratings-down";point="http.client:ratings";service="storefront"
 	// 200 "five stars"
 }
 

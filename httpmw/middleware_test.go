@@ -132,7 +132,7 @@ func TestServerFaults(t *testing.T) {
 		if test.body == "real" {
 			require.Empty(t, mark)
 		} else {
-			require.Equal(t, `applied;rule="r";point="http.server:product"`, mark)
+			require.Equal(t, `applied;rule="r";point="http.server:product";service="product"`, mark)
 		}
 	}
 	resp, err := http.Head(server.URL)

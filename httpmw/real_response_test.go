@@ -80,7 +80,7 @@ func TestInjectedResponsesAgainstReal(t *testing.T) {
 				injected := func(what fault.ErrorFault) answer {
 					put(t, inj, rule("r", "ratings", fault.Fault{Error: &what}))
 					a := ask(t, httpmw.Transport(inj, "ratings", base), target)
-					require.Equal(t, `applied;rule="r";point="http.client:ratings"`, a.header.Get(httpmw.StatusHeader))
+					require.Equal(t, `applied;rule="r";point="http.client:ratings";service="edge"`, a.header.Get(httpmw.StatusHeader))
 					a.header.Del(httpmw.StatusHeader)
 					return a
 				}

@@ -24,7 +24,7 @@ func (t *transport) call(req *http.Request, d fault.Decision) (*http.Response, e
 	if d.Fault().Duplicate {
 		t.duplicate(req)
 	}
-	resp, err := t.base.RoundTrip(withIdentity(req))
+	resp, err := t.send(req)
 	if late := d.After(ctx); late != nil {
 		drop(resp)
 		return nil, late
@@ -66,7 +66,7 @@ func (t *transport) duplicate(req *http.Request) {
 		}
 		again.Body = body
 	}
-	if resp, err := t.base.RoundTrip(withIdentity(again)); err == nil {
+	if resp, err := t.send(again); err == nil {
 		drop(resp)
 	}
 }

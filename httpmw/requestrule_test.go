@@ -69,7 +69,7 @@ func TestRequestRule(t *testing.T) {
 	const fine = "edge fine\nmiddle fine\nleaf fine\n"
 	resp, text := send(refuseRatings)
 	require.Equal(t, "edge faulted\nmiddle fine\nleaf faulted\n", text)
-	require.Empty(t, resp.Header.Get(httpmw.StatusHeader))
+	require.Regexp(t, `^applied;rule="request-[0-9a-f]{8}";point="http.client:ratings";service="edge"$`, resp.Header.Get(httpmw.StatusHeader), "middle has nothing to say")
 	_, text = send()
 	require.Equal(t, fine, text, "only the request that asked")
 
@@ -77,14 +77,14 @@ func TestRequestRule(t *testing.T) {
 		rules []string
 		want  string
 	}{
-		"not JSON":  {[]string{"{"}, `ignored;reason="fault: per-request rule: syntax error`},
+		"not JSON":  {[]string{"{"}, `refused;service="edge";reason="fault: per-request rule: syntax error`},
 		"unknown":   {[]string{`{"fault":{"dely":{}}}`}, `unknown field \"dely\"; did you mean \"delay\"?`},
 		"no fault":  {[]string{`{"target":{"points":["ratings"]}}`}, `fault: does nothing`},
-		"two":       {[]string{refuseRatings, refuseRatings}, "fault: 2 per-request rules sent; send one"},
+		"two":       {[]string{refuseRatings, refuseRatings}, "the field for a rule 2 times: send one"},
 		"expired":   {[]string{strings.TrimSuffix(refuseRatings, "}") + `,"expires":"2020-01-01T00:00:00Z"}`}, "is over"},
 		"guardrail": {[]string{`{"target":{"points":["ratings"]},"fault":{"delay":{"fixed":"1h"}}}`}, "the guardrail MaxDelay allows 5m0s"},
 		"oversized": {[]string{strings.TrimSuffix(refuseRatings, "}") + `,"note":"` + strings.Repeat("x", 5000) + `"}`}, "at most 4096 are allowed"},
-		"bad text":  {[]string{"\"\\\x7f\xff"}, "ignored;"},
+		"bad text":  {[]string{"\"\\\x7f\xff"}, "refused;"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "bad text" { // a client would not send it

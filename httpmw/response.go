@@ -42,8 +42,9 @@ func contents(status fault.HTTPStatus, d fault.Decision) (http.Header, string) {
 		header.Set(name, value)
 	}
 	mark := d.Mark(nil)
-	header.Set(StatusHeader, faultstatus.Applied(mark.Rule, mark.Point))
-	if status.Status == http.StatusNoContent || status.Status == http.StatusNotModified {
+	header.Set(StatusHeader, faultstatus.OfCall(mark.Rule, mark.Point, mark.Service))
+	isGRPC := strings.HasPrefix(status.Headers["Content-Type"], "application/grpc") // an answer without messages
+	if isGRPC || status.Status == http.StatusNoContent || status.Status == http.StatusNotModified {
 		return header, ""
 	}
 	body := status.Body

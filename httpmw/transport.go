@@ -10,9 +10,23 @@ import (
 )
 
 type transport struct {
-	inj   *fault.Injector
-	point *fault.Point // nil: one for each host
-	base  http.RoundTripper
+	wrapped
+	inj        *fault.Injector
+	point      *fault.Point // nil: one for each host
+	thirdParty bool
+}
+
+// wrapped is what a RoundTripper around another passes on to it.
+type wrapped struct{ base http.RoundTripper }
+
+// Unwrap returns the transport that makes the real calls.
+func (w wrapped) Unwrap() http.RoundTripper { return w.base }
+
+// CloseIdleConnections does what the same method of base does, if it has one.
+func (w wrapped) CloseIdleConnections() {
+	if closer, ok := w.base.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
 }
 
 // Transport returns a [http.RoundTripper] that is the injection point
@@ -24,16 +38,23 @@ type transport struct {
 // the URL, within the injector's bound on points.
 //
 // The identity of the request that a call belongs to is passed on in the
-// call's headers, unless something further out has written it. A nil or
-// disabled injector gives back base.
-func Transport(inj *fault.Injector, dependency string, base http.RoundTripper) http.RoundTripper {
+// call's headers, unless something further out has written it, or the dependency
+// is a [ThirdParty]. A nil or disabled injector gives back base, but for a
+// ThirdParty.
+func Transport(inj *fault.Injector, dependency string, base http.RoundTripper, options ...TransportOption) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	if inj.Disabled() {
-		return base
+	t := &transport{wrapped: wrapped{base}, inj: inj}
+	for _, o := range options {
+		o.apply(t)
 	}
-	t := &transport{inj: inj, base: base}
+	if t.thirdParty {
+		t.base = discreet{wrapped{base}}
+	}
+	if inj.Disabled() {
+		return t.base
+	}
 	if dependency != "" {
 		t.point = inj.PointOf(clientKind, dependency)
 	}
@@ -56,7 +77,7 @@ func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
 	if d := point.Decide(req.Context(), operation(req)); d.Hit() {
 		return t.faulted(req, d)
 	}
-	return t.base.RoundTrip(withIdentity(req))
+	return t.send(req)
 }
 
 func (t *transport) faulted(req *http.Request, d fault.Decision) (*http.Response, error) {
@@ -78,23 +99,22 @@ func (t *transport) faulted(req *http.Request, d fault.Decision) (*http.Response
 	return t.call(req, d)
 }
 
-// Unwrap returns the transport that makes the real calls.
-func (t *transport) Unwrap() http.RoundTripper { return t.base }
-
-// CloseIdleConnections does what the same method of base does, if it has one.
-func (t *transport) CloseIdleConnections() {
-	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
+// send makes a real call.
+func (t *transport) send(req *http.Request) (*http.Response, error) {
+	if t.thirdParty || !scope.Has(req.Context()) {
+		return t.base.RoundTrip(req)
 	}
+	resp, err := t.base.RoundTrip(withIdentity(req))
+	if err == nil {
+		fault.Heard(req.Context(), resp.Header[StatusHeader])
+	}
+	return resp, err
 }
 
 // withIdentity returns req, or a copy of it that also carries the identity of
 // the request it belongs to. A RoundTripper must not change what it is given.
 func withIdentity(req *http.Request) *http.Request {
 	ctx := req.Context()
-	if !scope.Has(ctx) {
-		return req
-	}
 	header := req.Header.Clone()
 	if header == nil {
 		header = make(http.Header)

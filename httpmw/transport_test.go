@@ -97,7 +97,7 @@ func TestTransportResponsesAreComplete(t *testing.T) {
 		require.Equal(t, http.StatusText(test.status), resp.Status[4:])
 		require.Same(t, req, resp.Request)
 		require.True(t, resp.ProtoAtLeast(1, 1))
-		require.Equal(t, `applied;rule="r";point="http.client:ratings"`, resp.Header.Get(httpmw.StatusHeader))
+		require.Equal(t, `applied;rule="r";point="http.client:ratings";service="edge"`, resp.Header.Get(httpmw.StatusHeader))
 		_, err = http.ParseTime(resp.Header.Get("Date"))
 		require.NoError(t, err)
 		for name, values := range test.header {

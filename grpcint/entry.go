@@ -1,0 +1,133 @@
+package grpcint
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/envoyfault"
+	"github.com/misfit-go/misfit/scope"
+	"google.golang.org/grpc/metadata"
+)
+
+// enter returns the context of a call with whoever makes it and the rules that
+// were sent along; ctx itself if there are neither.
+func (s *server) enter(ctx context.Context, method string) context.Context {
+	stranger := s.isStranger(ctx, method)
+	if stranger {
+		ctx = disowned(ctx)
+	}
+	if s.inj.Disabled() {
+		return ctx
+	}
+	sent, some := s.sent(ctx, stranger)
+	if !some && !s.needsIdentity(ctx, stranger) {
+		return ctx
+	}
+	ctx = s.identified(ctx, method, stranger)
+	if some {
+		ctx = s.inj.Receive(ctx, sent)
+	}
+	return ctx
+}
+
+// needsIdentity reports whether anything says who the request is, or has to.
+func (s *server) needsIdentity(ctx context.Context, stranger bool) bool {
+	if stranger && scope.Has(ctx) {
+		return true // its baggage is to be that of who it is
+	}
+	switch {
+	case s.inj.Idle():
+		return false
+	case s.identify != nil, s.inj.NeedsIdentity(), has(ctx, baggageKey, traceparentKey):
+		return true
+	}
+	return stranger && scope.HasTrace(ctx)
+}
+
+// identified returns the context of a call with its identity in it.
+func (s *server) identified(ctx context.Context, method string, stranger bool) context.Context {
+	var identify func() scope.Request
+	if s.identify != nil {
+		identify = func() scope.Request { return s.identify(ctx, method) }
+	}
+	enter := scope.Enter
+	if stranger {
+		enter = scope.EnterPublic
+	}
+	known, ignored := enter(ctx, incoming{ctx}, identify)
+	s.inj.Report(ignored)
+	return known
+}
+
+// sent returns what came with the call to inject faults into it, and whether there
+// is anything.
+func (s *server) sent(ctx context.Context, stranger bool) (sent fault.Sent, some bool) {
+	md := metadataOf(ctx)
+	if s.tokens {
+		sent.Tokens = md[TokenKey]
+		some = len(sent.Tokens) > 0 || scope.TokenMember.In(md[baggageKey]) || scope.TokenMember.Of(ctx) != ""
+	}
+	if s.believed && !stranger {
+		sent.Believed = true
+		sent.Rules = md[RuleKey]
+		some = some || len(sent.Rules) > 0 || scope.RuleMember.In(md[baggageKey]) || scope.RuleMember.Of(ctx) != ""
+	}
+	if s.envoy != nil && !stranger && has(ctx, envoyfault.Names()...) {
+		rule, drawn, ignored := s.point.EnvoyRule(*s.envoy, md, true)
+		s.inj.Report(ignored)
+		if drawn {
+			sent.Own = append(sent.Own, rule)
+			some = true
+		}
+	}
+	return sent, some
+}
+
+// isStranger contains a panic of the service's function.
+func (s *server) isStranger(ctx context.Context, method string) (stranger bool) {
+	if s.public == nil {
+		return false
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			stranger = true
+			s.inj.Report(fmt.Errorf("grpcint: the PublicEndpointFn function panicked: %v", v))
+		}
+	}()
+	return s.public(ctx, method)
+}
+
+// disowned returns ctx without anything by which a stranger could say who it is or
+// ask for faults, but for a token.
+func disowned(ctx context.Context) context.Context {
+	if !scope.Has(ctx) { // else the baggage is that of somebody whom the service knows
+		ctx = scope.StripContext(ctx, scope.TokenMember)
+	}
+	if md := withoutFaultMetadata(metadataOf(ctx), scope.TokenMember); md != nil {
+		ctx = metadata.NewIncomingContext(ctx, md)
+	}
+	return ctx
+}
+
+// withoutFaultMetadata returns a copy of md without our members of its baggage,
+// but for those that are kept, and without the keys that ask for faults in the
+// clear. It returns nil if there are none.
+func withoutFaultMetadata(md metadata.MD, keep ...scope.Member) metadata.MD {
+	lines, changed := scope.StripHeader(md[baggageKey], keep...)
+	if !changed && !slices.ContainsFunc(clearKeys, func(key string) bool { return len(md[key]) > 0 }) {
+		return nil
+	}
+	md = md.Copy()
+	if changed {
+		md.Set(baggageKey, lines...)
+	}
+	for _, key := range clearKeys {
+		delete(md, key)
+	}
+	return md
+}
+
+// clearKeys are those that ask for faults and that nobody vouches for.
+var clearKeys = append([]string{RuleKey}, envoyfault.Names()...)
