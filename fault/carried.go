@@ -13,6 +13,7 @@ import (
 type carriage struct {
 	text    string
 	token   string      // the ID of the token, if it is one
+	expires time.Time   // when the token does
 	rules   []*liveRule // in the order in which they are asked; none if it is for other services
 	cleanup *time.Timer
 }

@@ -103,7 +103,7 @@ func (inj *Injector) admitToken(text string, t Token, epoch uint64) (c *carriage
 	if err := inj.roomForCarriage(nil); err != nil {
 		return nil, false, err
 	}
-	c = &carriage{text: text, token: t.ID}
+	c = &carriage{text: text, token: t.ID, expires: t.Expires}
 	deadline := now.Add(t.Expires.Sub(now)) // with a monotonic reading
 	for _, r := range prepared {
 		l := inj.compile(r, SourceToken, nil, deadline)
@@ -167,16 +167,26 @@ func (inj *Injector) followRevocations() {
 	})
 }
 
-// takeBack ends what c brought, for good. The caller holds mu.
+// takeBack ends what c brought, and every token with its ID, for good. The caller
+// holds mu.
 func (inj *Injector) takeBack(c *carriage) {
-	if c.token != "" {
-		now := time.Now()
-		for id, expires := range inj.tokens.taken {
-			if now.After(expires) {
-				delete(inj.tokens.taken, id)
-			}
-		}
-		inj.tokens.taken[c.token] = c.rules[0].rule.Expires
+	if c.token == "" {
+		inj.drop(c)
+		return
 	}
-	inj.drop(c)
+	now := time.Now()
+	for id, expires := range inj.tokens.taken {
+		if now.After(expires) {
+			delete(inj.tokens.taken, id)
+		}
+	}
+	for _, same := range inj.carried.all() {
+		if same.token != c.token {
+			continue
+		}
+		if same.expires.After(inj.tokens.taken[c.token]) {
+			inj.tokens.taken[c.token] = same.expires
+		}
+		inj.drop(same)
+	}
 }

@@ -265,6 +265,23 @@ func TestATokenThatIsTakenBackStaysSo(t *testing.T) {
 	})
 }
 
+func TestTokensOfOneIDAreTakenBackTogether(t *testing.T) {
+	n := &notary{tokens: make(map[string]fault.Token)}
+	inj := fault.New("svc", fault.WithTokens(n))
+	db := inj.Point("custom", "db")
+	short, long := token("same", atDB(unavailable)), token("same", atDB(blackHole))
+	long.Expires = long.Expires.Add(time.Minute)
+	n.tokens["short"], n.tokens["long"] = short, long
+	first, second := withToken(inj, customer("1"), "short"), withToken(inj, customer("2"), "long")
+	require.NotEmpty(t, hitBy(db, first, ""))
+	require.NotEmpty(t, hitBy(db, second, ""))
+	require.True(t, inj.Delete("token-same"))
+	require.Empty(t, inj.Rules())
+	for _, text := range []string{"short", "long"} {
+		require.Contains(t, fault.Answer(withToken(inj, customer("1"), text)), "taken back")
+	}
+}
+
 func TestHaltEndsTokens(t *testing.T) {
 	n := new(notary)
 	inj := fault.New("svc", fault.WithTokens(n))

@@ -89,7 +89,7 @@ func (s *server) serveUnary(ctx context.Context, req any, method string, handler
 	defer d.Done()
 	resp, failed, err := s.faultUnary(ctx, d, func() (any, error) { return handler(ctx, req) })
 	if failed != nil {
-		_ = grpc.SetTrailer(ctx, trailerOf(ctx, failed))
+		_ = grpc.SetTrailer(ctx, unanswered(ctx, failed.trailer()))
 		return nil, failed
 	}
 	return resp, err
@@ -102,11 +102,11 @@ func answer(ctx context.Context, setTrailer func(metadata.MD)) {
 	}
 }
 
-// trailerOf returns the trailer of a call that the library failed. What is to be
-// said of a rule that it carries is said in its answer.
-func trailerOf(ctx context.Context, failed *injected) metadata.MD {
-	md := failed.trailer()
+// unanswered returns the trailer of a call that the library failed, without what
+// is said in its answer, if one is due.
+func unanswered(ctx context.Context, md metadata.MD) metadata.MD {
 	if fault.Carries(ctx) {
+		fault.Heard(ctx, md[StatusKey])
 		md.Delete(StatusKey)
 	}
 	return md
@@ -138,9 +138,7 @@ func (s *server) begin(ctx context.Context, d fault.Decision) *injected {
 	switch f := d.Fault(); {
 	case f.Panic && s.recovered:
 		mark := d.PanicValue()
-		if !fault.Carries(ctx) {
-			_ = grpc.SetTrailer(ctx, appliedTrailer(mark)) // whatever status comes of it
-		}
+		_ = grpc.SetTrailer(ctx, unanswered(ctx, appliedTrailer(mark))) // whatever status comes of it
 		panic(mark)
 	case f.Panic:
 		s.inj.Report(errNotRecovered)
@@ -185,7 +183,7 @@ func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handl
 	defer d.Done()
 	failed, err := s.faultStream(ss, d, func(ss grpc.ServerStream) error { return handler(srv, ss) })
 	if failed != nil {
-		ss.SetTrailer(trailerOf(ctx, failed))
+		ss.SetTrailer(unanswered(ctx, failed.trailer()))
 		return failed
 	}
 	return err
