@@ -29,7 +29,9 @@ const (
 	sqldrv   = module + "/sqldriver"
 	control  = module + "/control"
 	rulefile = module + "/control/rulefile"
+	token    = module + "/token"
 	internal = module + "/internal/..."
+	watching = module + "/internal/filewatch"
 
 	xxhash  = "github.com/cespare/xxhash/v2"
 	memdb   = "github.com/hashicorp/go-memdb/..."
@@ -38,7 +40,11 @@ const (
 	rpc     = "google.golang.org/genproto/googleapis/rpc/..." // the messages of gRPC's rich errors
 	proto   = "google.golang.org/protobuf/..."
 	sqllex  = "github.com/DataDog/go-sqllexer"
+	sfv     = "github.com/dunglas/httpsfv"   // structured fields, RFC 9651
+	snoop   = "github.com/felixge/httpsnoop" // wraps ResponseWriters
 	yaml    = "go.yaml.in/yaml/v3"
+	jose    = "github.com/go-jose/go-jose/v4"
+	rate    = "golang.org/x/time/rate"
 	testify = "github.com/stretchr/testify/..."
 )
 
@@ -65,12 +71,14 @@ type direction struct {
 var directions = []direction{
 	{scope, slices.Concat(otelAPI, []string{xxhash, internal})},
 	{fault, slices.Concat(otelAPI, []string{xxhash, internal, scope})},
-	{httpmw, []string{internal, scope, fault}},
+	{httpmw, []string{internal, scope, fault, snoop}},
 	{grpcint, []string{internal, scope, fault, grpc, rpc, proto}},
 	{sqldrv, []string{internal, scope, fault, sqllex}},
 	{control, []string{internal, scope, fault, memdb, xsync}},
 	{rulefile, []string{internal, fault, yaml}},
-	{internal, slices.Concat(otelAPI, []string{internal})},
+	{token, []string{internal, fault, jose, rate}},
+	{watching, nil},
+	{internal, slices.Concat(otelAPI, []string{internal, sfv})},
 }
 
 func (d direction) String() string {
@@ -90,6 +98,7 @@ var bans = []ban{
 	{[]string{scope, fault, httpmw, sqldrv, control, rulefile}, grpc, "only users of grpcint compile grpc"},
 	{[]string{scope, fault, httpmw, sqldrv, grpcint, rulefile}, memdb, "only users of control compile go-memdb"},
 	{[]string{scope, fault, httpmw, grpcint, control, rulefile}, sqllex, "only users of sqldriver compile a lexer of SQL"},
+	{[]string{scope, fault, httpmw, grpcint, sqldrv, control, rulefile}, jose + "/...", "only users of token compile a library for signatures"},
 	{[]string{module + "/..."}, testify, "testify is for tests"},
 }
 
