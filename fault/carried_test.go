@@ -82,6 +82,7 @@ func TestCarriedRulesAreChecked(t *testing.T) {
 		`{"target":{"points":["db"]}}`: "fault: does nothing",
 		carried[:len(carried)-1] + `,"scope":{"percent":101}}`:                    "scope.percent: 101",
 		carried[:len(carried)-1] + `,"scope":{"attempts":-1}}`:                    "scope.attempts: -1",
+		carried[:len(carried)-1] + `,"scope":{"unit":"customer"}}`:                "scope: selects nobody",
 		carried[:len(carried)-1] + `,"ttl":"48h"}`:                                "MaxTTL",
 		carried[:len(carried)-1] + `,"expires":"2001-01-01T00:00:00Z"}`:           "expires: 2001-01-01T00:00:00Z is over",
 		carried[:len(carried)-1] + `,"id":"` + strings.Repeat("x", 48) + `"}`:     "id: has 48 bytes; at most 47",

@@ -126,7 +126,7 @@ func (r Rule) problems(needsScope bool) error {
 	}
 	problems.AddAt("target", r.Target.Validate())
 	who := r.Scope
-	if !needsScope && !who.Selects() {
+	if !needsScope && !who.Selects() && who.Unit == "" && who.Salt == "" {
 		who.Percent = new(100.0)
 	}
 	problems.AddAt("scope", who.Validate())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,32 +41,108 @@ func (s *story) baseline(ctx context.Context) error {
 	return nil
 }
 
-// oneRequest sends a rule along with a single request, in the midst of all the
-// others.
+// oneRequest sends a token along with a single request, in the midst of all the
+// others, and three that are no good with three more.
 func (s *story) oneRequest(ctx context.Context) error {
-	s.out.chapter("One request: it carries the rule in a header")
-	rule := fault.Rule{
-		Target: fault.Target{Points: []string{"ratings"}},
-		Fault:  fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}},
+	s.out.chapter("One request: it carries a signed token")
+	customer := s.customers[7]
+	tokens, err := s.tokensFor(customer)
+	if err != nil {
+		return err
 	}
-	special := visit{customer: s.customers[7], product: 7, header: body(rule), waits: true}
-	s.out.request("GET", "edge/products/7", "X-Customer: "+special.customer, "Fault-Rule: "+special.header)
-
 	visits := s.visits()
-	visits = slices.Insert(visits, len(visits)/2, special)
+	middle := len(visits) / 2
+	for _, t := range tokens {
+		s.out.request("GET", "edge/products/7", "X-Customer: "+customer, "Fault-Token: "+abridged(t.text)+"   # "+t.what)
+		visits = slices.Insert(visits, middle, visit{customer: customer, product: 7, token: t.text, waits: true})
+	}
 	pages, hits, err := s.traffic(ctx, visits)
 	if err != nil {
 		return err
 	}
-	inside, outside := split(pages, func(p page) bool { return p.header != "" })
-	s.out.table(group{"that request", inside}, group{"all others", outside})
+	good, outside := split(pages, func(p page) bool { return p.token == tokens[0].text })
+	bad, others := split(outside, func(p page) bool { return p.token != "" })
+	s.out.table(group{"with the token", good}, group{"with bad ones", bad}, group{"all others", others})
 	s.out.where(hits)
-	s.out.check(claimf(allDegraded(inside), "the request with the header got its page, without ratings"))
+	for _, t := range tokens {
+		s.out.say("%s: Fault-Status: %s", t.what, statusOf(pages, t.text))
+	}
+	s.out.check(claimf(allDegraded(good), "the request with the token got its page, without ratings"))
 	s.out.check(claimf(hitWhere(hits, ratingsAttempts, ratingsPoint),
 		"it was hit behind the edge, at %s: both attempts", ratingsPoint))
-	s.out.check(claimf(sameCustomers(customersHit(hits), []string{special.customer}), "nobody but %s was hit", special.customer))
-	s.out.check(claimf(allComplete(outside), "all %d other pages are complete, those of %s too", len(outside), special.customer))
+	s.out.check(claimf(sameCustomers(customersHit(hits), []string{customer}), "nobody but %s was hit", customer))
+	s.out.check(claimf(allComplete(bad), "the requests with a forged, an expired and an over-ceiling token were served as ever"))
+	s.out.check(claimf(allComplete(others), "all %d other pages are complete, those of %s too", len(others), customer))
+	for _, t := range tokens {
+		s.out.check(claimf(says(statusOf(pages, t.text), t.answer), "the edge says of the %s token: %s", t.what, t.claim))
+	}
+	return s.revoke(ctx, visit{customer: customer, product: 7, token: tokens[0].text})
+}
+
+// revoke takes the good token back and sends it once more.
+func (s *story) revoke(ctx context.Context, again visit) error {
+	s.out.say("Now the good token is revoked by its ID, in the services' keys, and sent once more …")
+	if err := s.shop.tokens.Replace(s.shop.tester.keys("good")); err != nil {
+		return err
+	}
+	pages, hits, err := s.traffic(ctx, []visit{again})
+	if err != nil {
+		return err
+	}
+	s.out.check(claimf(allComplete(pages), "its request is served as ever"))
+	s.out.check(claimf(noneHit(hits), "no call was hit"))
+	s.out.check(claimf(says(pages[0].status, `"good\" has been revoked`), "the edge says that it has been revoked"))
 	return nil
+}
+
+// A testToken is one of those that a single request brings.
+type testToken struct {
+	what   string // it is
+	text   string
+	answer string // how the edge answers, or a part of it
+	claim  string // the same in words
+}
+
+// tokensFor returns a good token for a customer and three bad ones.
+func (s *story) tokensFor(customer string) ([]testToken, error) {
+	stranger, err := newTester()
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	soon, past := now.Add(10*time.Minute), now.Add(-time.Minute)
+	down := fault.Rule{
+		Target: fault.Target{Points: []string{"ratings"}},
+		Scope:  scope.Customers(customer),
+		Fault:  fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}},
+	}
+	slow := down
+	slow.Fault = fault.Fault{Delay: &fault.Delay{Fixed: time.Minute}}
+	tokens := []testToken{
+		{what: "good", answer: `applied;rule="token-good";point="http.client:ratings";service="product"`, claim: "applied, and in which service"},
+		{what: "forged", answer: `refused;service="edge";reason="the token is not accepted"`, claim: "refused, and no more than that"},
+		{what: "expired", answer: "expired 1m", claim: "refused, since when it is over"},
+		{what: "over-ceiling", answer: "may last 1m0s; the guardrail Tokens.MaxDelay allows 2s", claim: "refused, and what would be allowed"},
+	}
+	var errs [4]error
+	tokens[0].text, errs[0] = s.shop.tester.sign("good", now, soon, down)
+	tokens[1].text, errs[1] = stranger.sign("forged", now, soon, down)
+	tokens[2].text, errs[2] = s.shop.tester.sign("expired", past.Add(-time.Minute), past, down)
+	tokens[3].text, errs[3] = s.shop.tester.sign("over-ceiling", now, soon, slow)
+	return tokens, errors.Join(errs[:]...)
+}
+
+// abridged shows the two ends of a token.
+func abridged(token string) string { return token[:12] + "…" + token[len(token)-6:] }
+
+// statusOf returns what the edge said of the request that was sent with a token.
+func statusOf(pages []page, token string) string {
+	for _, p := range pages {
+		if p.token == token {
+			return p.status
+		}
+	}
+	return ""
 }
 
 func (s *story) oneCustomer(ctx context.Context) error {

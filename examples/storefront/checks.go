@@ -52,6 +52,14 @@ func allDegraded(pages []page) string {
 	return ""
 }
 
+// says says that a status has this in it.
+func says(status, part string) string {
+	if !strings.Contains(status, part) {
+		return fmt.Sprintf("it says %q", status)
+	}
+	return ""
+}
+
 // everyPriceOnce says that every feed came to its end, with every price in
 // order and none twice.
 func everyPriceOnce(feeds []feed) string {

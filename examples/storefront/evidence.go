@@ -15,7 +15,8 @@ import (
 // knows nothing of it, so it is evidence independent of the library.
 type page struct {
 	customer string
-	header   string // the per-request rule it was sent with, if any
+	token    string // that it was sent with, if any
+	status   string // what the library said of that
 	degraded bool   // without ratings
 	err      error  // not a page at all
 	took     time.Duration

@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/baggage"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
-	"github.com/misfit-go/misfit/scope"
 )
 
 const (
@@ -96,9 +98,8 @@ type call struct {
 
 // A callLog keeps the calls that reached inventory, and for whom they were. The
 // customers are those that came along with the calls: the edge said them, and
-// they went on over HTTP to product and from there over gRPC. A service with no
-// use for them, with no rule live and nobody to pass them on to, is not told;
-// this one is, since it takes rules from requests.
+// they went on over HTTP to product and from there over gRPC. They are read off
+// the wire, so that they are evidence independent of the library.
 type callLog struct {
 	mu    sync.Mutex
 	calls []call
@@ -106,8 +107,9 @@ type callLog struct {
 
 func (l *callLog) add(ctx context.Context, method string, after int64) {
 	c := call{method: method, after: after}
-	if who := scope.From(ctx); who != nil {
-		c.customer = who.Customer
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		carried, _ := baggage.Parse(strings.Join(md["baggage"], ","))
+		c.customer = carried.Member("misfit.customer").Value()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

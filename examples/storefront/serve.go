@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/scope"
 )
 
 // byHand is how patient the shop is with people who type.
@@ -22,7 +26,11 @@ func serveByHand(ctx context.Context, out io.Writer, port int, postgres string) 
 		"the edge waits: %v. Every service has a control endpoint at %s/, that of\n"+
 		"inventory beside its gRPC port, at %s. Stock and orders are in %s.\n",
 		byHand, ratingsAttempts, edgeTimeout, controlPath, shop.inventory.url, shop.database.what)
-	for _, c := range commands(shop) {
+	todo, err := commands(shop)
+	if err != nil {
+		return errors.Join(err, shop.close())
+	}
+	for _, c := range todo {
 		fmt.Fprintf(out, "\n# %s\n%s\n", c.about, c)
 	}
 	<-ctx.Done()
@@ -58,7 +66,7 @@ func (c command) String() string {
 }
 
 // commands tell a story of their own, in this order.
-func commands(s *shop) []command {
+func commands(s *shop) ([]command, error) {
 	const (
 		oneCustomer = `{"target":{"points":["ratings"]},"scope":{"customers":["c-042"]},"fault":{"blackHole":true},"ttl":"5m"}`
 		aQuarter    = `{"target":{"points":["ratings"]},"scope":{"percent":25,"unit":"customer"},"fault":{"error":{"class":"refused"}},"ttl":"5m"}`
@@ -68,13 +76,21 @@ func commands(s *shop) []command {
 		answerLost  = `{"target":{"points":["stock-db"],"operations":["COMMIT"]},"scope":{"customers":["c-042"],"attempts":1},"fault":{"lostReply":true},"ttl":"5m"}`
 		firstOrder  = `{"id":"c-042-1","product":"7","quantity":2}`
 		secondOrder = `{"id":"c-042-2","product":"7","quantity":2}`
-		oneRequest  = `{"target":{"points":["ratings"]},"fault":{"error":{"class":"unavailable"}}}`
 	)
 	page := s.edge.url + "/products/7"
 	orders := s.edge.url + "/orders"
 	faults, stockFaults := s.product.url+controlPath, s.inventory.url+controlPath
 	json := "Content-Type: application/json"
 	c042, c007 := "X-Customer: c-042", "X-Customer: c-007"
+	now := time.Now()
+	oneRequest, err := s.tester.sign("demo", now, now.Add(time.Hour), fault.Rule{
+		Target: fault.Target{Points: []string{"ratings"}},
+		Scope:  scope.Customers("c-007"),
+		Fault:  fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}},
+	})
+	if err != nil {
+		return nil, err
+	}
 	among := picked("demo", 25, customerNames(400))[0]
 	return []command{
 		{"A page, as customer c-042 sees it", "GET", page, []string{c042}, ""},
@@ -87,7 +103,7 @@ func commands(s *shop) []command {
 		{"The same rule, for 25 % of customers, and another fault", "PUT", faults + "/v1/rules/demo", []string{json}, aQuarter},
 		{"A page of " + among + ", who is among them", "GET", page, []string{"X-Customer: " + among}, ""},
 		{"Take it back", "DELETE", faults + "/v1/rules/demo", nil, ""},
-		{"A fault for this one request, in a header", "GET", page, []string{c007, "Fault-Rule: " + oneRequest}, ""},
+		{"A fault for this one request: it carries a token, signed and good for an hour", "GET", page, []string{c007, "Fault-Token: " + oneRequest}, ""},
 		{"The prices of a product, as they come", "GET", page + "/prices", []string{c042}, ""},
 		{"That feed breaks after every 3 prices …", "PUT", faults + "/v1/rules/demo", []string{json}, feed},
 		{"… and product goes on where it broke: c-042 still gets all of them, once and in order", "GET", page + "/prices", []string{c042}, ""},
@@ -102,5 +118,5 @@ func commands(s *shop) []command {
 		{"Inventory never answers anybody: open a page now, and it hangs …", "PUT", faults + "/v1/rules/silent", []string{json}, inventory},
 		{"… until this, from another terminal, ends every rule of the service and refuses new ones", "POST", faults + "/v1/halt", nil, ""},
 		{"Let new ones in again", "POST", faults + "/v1/resume", nil, ""},
-	}
+	}, nil
 }

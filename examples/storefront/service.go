@@ -30,8 +30,12 @@ type service struct {
 	stops []func(context.Context) error
 }
 
-func newService(name string, hits *hitLog) *service {
-	return &service{name: name, inj: fault.New(name, fault.WithObserver(hits))}
+func newService(name string, hits *hitLog, tokens fault.TokenVerifier) *service {
+	return &service{name: name, inj: fault.New(name,
+		fault.WithObserver(hits),
+		fault.WithTokens(tokens),
+		fault.WithGuardrails(fault.Guardrails{Tokens: ceilings}),
+	)}
 }
 
 // serveHTTP answers at addr. Together with newService this is all the wiring
@@ -40,10 +44,6 @@ func newService(name string, hits *hitLog) *service {
 func (s *service) serveHTTP(addr string, handler http.Handler, options ...httpmw.Option) error {
 	mux := http.NewServeMux()
 	if handler != nil {
-		// Every user of this shop may send faults for their own requests, since
-		// it is a demonstration that only this machine can reach. A real service
-		// leaves this option out.
-		options = append(options, httpmw.UnsafeRequestRules())
 		mux.Handle("/", httpmw.Middleware(s.inj, options...)(handler))
 	}
 	// Beside the middleware, not inside: no fault may cut off the way to end it.
@@ -68,7 +68,7 @@ func (s *service) serveHTTP(addr string, handler http.Handler, options ...httpmw
 // serveGRPC answers at addr with the services that register adds. What the
 // middleware is over HTTP, two interceptors are here.
 func (s *service) serveGRPC(addr string, register func(grpc.ServiceRegistrar)) error {
-	server := grpc.NewServer(grpcint.ServerOptions(s.inj, grpcint.UnsafeRequestRules())...)
+	server := grpc.NewServer(grpcint.ServerOptions(s.inj)...)
 	register(server)
 
 	listener, err := net.Listen("tcp", addr)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
 	"github.com/misfit-go/misfit/httpmw"
+	"github.com/misfit-go/misfit/token"
 )
 
 // A shop is the four services, connected, and the database of one.
@@ -20,20 +21,33 @@ type shop struct {
 
 	hits  *hitLog  // what all their injectors did
 	calls *callLog // what inventory was asked
+
+	tester tester // whose tokens they honour, if
+	tokens *token.Verifier
 }
 
 // openShop starts the services on ports from firstPort on, or on any that are
 // free if it is 0. Inventory's database is in SQLite, or in the PostgreSQL that
 // postgres names.
 func openShop(ctx context.Context, firstPort int, ratingsTimeout time.Duration, postgres string) (*shop, error) {
+	tester, err := newTester()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := token.NewVerifier(tester.keys())
+	if err != nil {
+		return nil, err
+	}
 	hits := new(hitLog)
 	s := &shop{
-		edge:      newService("edge", hits),
-		product:   newService("product", hits),
-		ratings:   newService("ratings", hits),
-		inventory: newService("inventory", hits),
+		edge:      newService("edge", hits, tokens),
+		product:   newService("product", hits, tokens),
+		ratings:   newService("ratings", hits, tokens),
+		inventory: newService("inventory", hits, tokens),
 		hits:      hits,
 		calls:     new(callLog),
+		tester:    tester,
+		tokens:    tokens,
 	}
 	if err := s.open(ctx, firstPort, ratingsTimeout, postgres); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -79,7 +93,7 @@ func (s *shop) open(ctx context.Context, firstPort int, ratingsTimeout time.Dura
 	if err := s.product.serveHTTP(addr(1), p.handler()); err != nil {
 		return err
 	}
-	return s.edge.serveHTTP(addr(0), newEdge(s.edge.inj, s.product.url), httpmw.Identify(customerOf))
+	return s.edge.serveHTTP(addr(0), newEdge(s.edge.inj, s.product.url), httpmw.PublicEndpoint(), httpmw.Identify(customerOf))
 }
 
 // services lists them from the users inwards.

@@ -45,7 +45,11 @@ func TestCommands(t *testing.T) {
 	client := &http.Client{Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	var seen []string // by those who went to the shop, in order
-	for _, c := range commands(shop) {
+	todo, err := commands(shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range todo {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, c.url, strings.NewReader(c.body))
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ const mostAtOnce = 24
 type visit struct {
 	customer string
 	product  int
-	header   string // a rule for this request alone, if any
+	token    string // for this request alone, if any
 	waits    bool   // a rule is for it: a long wait is no surprise
 }
 
@@ -92,38 +92,38 @@ func (u *users) browse(ctx context.Context, visits []visit, perSecond int) ([]pa
 // open asks for one page and reads it to the end.
 func (u *users) open(ctx context.Context, v visit) page {
 	start := time.Now()
-	p := page{customer: v.customer, header: v.header}
-	p.degraded, p.err = u.read(ctx, v)
+	p := page{customer: v.customer, token: v.token}
+	p.degraded, p.status, p.err = u.read(ctx, v)
 	p.done = time.Now()
 	p.took = p.done.Sub(start)
 	return p
 }
 
-func (u *users) read(ctx context.Context, v visit) (degraded bool, err error) {
+func (u *users) read(ctx context.Context, v visit) (degraded bool, status string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/products/%d", u.edge, v.product), nil)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	req.Header.Set("X-Customer", v.customer)
-	if v.header != "" {
-		req.Header.Set(httpmw.RuleHeader, v.header)
+	if v.token != "" {
+		req.Header.Set(httpmw.TokenHeader, v.token)
 	}
 	resp, err := u.client.Do(req)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("the page answered %s", resp.Status)
+		return false, "", fmt.Errorf("the page answered %s", resp.Status)
 	}
 	var seen productPage
 	if err := json.NewDecoder(resp.Body).Decode(&seen); err != nil {
-		return false, err
+		return false, "", err
 	}
 	if seen.Stock == nil || (seen.Ratings == nil) != seen.Degraded {
-		return false, fmt.Errorf("the page makes no sense: %+v", seen)
+		return false, "", fmt.Errorf("the page makes no sense: %+v", seen)
 	}
-	return seen.Degraded, nil
+	return seen.Degraded, resp.Header.Get(httpmw.StatusHeader), nil
 }
 
 // pause waits for d or until ctx ends, whichever is first.
