@@ -160,3 +160,49 @@ func BenchmarkMiddleware(b *testing.B) {
 		}
 	}
 }
+
+type headerWriter struct {
+	http.ResponseWriter
+	header http.Header
+}
+
+func (w *headerWriter) Header() http.Header { return w.header }
+
+// BenchmarkTokens is what requests pay at a service that takes tokens. The last
+// ones carry one, for a dependency that is not called.
+func BenchmarkTokens(b *testing.B) {
+	k := newKeys(b)
+	text := k.sign(b, "bench", "elsewhere", fail(fault.Refused))
+	plain := httptest.NewRequest("GET", "/", nil)
+	plain.Header = http.Header{
+		"Accept": {"*/*"}, "User-Agent": {"bench"}, "Cookie": {"a=b"}, "Accept-Encoding": {"gzip"},
+		"Traceparent": {traceparent}, "Baggage": {"theirs=1"},
+	}
+	sent := plain.Clone(plain.Context())
+	sent.Header.Set(httpmw.TokenHeader, text)
+	carried := plain.Clone(plain.Context())
+	carried.Header.Set("Baggage", "theirs=1,misfit.id=r-1,misfit.token="+text)
+	takes := func() *fault.Injector { return fault.New("bench", fault.WithTokens(k.verifier)) }
+	w := &headerWriter{header: make(http.Header)}
+	for _, test := range []struct {
+		name    string
+		inj     *fault.Injector
+		options []httpmw.Option
+		request *http.Request
+	}{
+		{"takes none, idle", fault.New("bench"), nil, plain},
+		{"takes tokens, idle", takes(), nil, plain},
+		{"takes tokens, idle, public", takes(), []httpmw.Option{httpmw.PublicEndpoint()}, plain},
+		{"with a token in the header", takes(), nil, sent},
+		{"with a token in baggage", takes(), nil, carried},
+		{"with a forged token", fault.New("bench", fault.WithTokens(newKeys(b).verifier)), nil, sent},
+	} {
+		handler := httpmw.Middleware(test.inj, test.options...)(nullHandler{})
+		b.Run(test.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				handler.ServeHTTP(w, test.request)
+			}
+		})
+	}
+}
