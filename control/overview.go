@@ -59,10 +59,18 @@ func writeRules(page io.Writer, rules []fault.RuleStatus) {
 	fmt.Fprintln(page)
 	t := newTable(page, "ID", "SOURCE", "WHO", "WHAT", "WHERE", "HITS", "SKIPS", "HELD", "LEFT")
 	for _, r := range rules {
-		t.row(r.Rule.ID, r.Source, who(r.Rule.Scope), what(r.Rule.Fault), where(r),
+		t.row(r.Rule.ID, source(r), who(r.Rule.Scope), what(r.Rule.Fault), where(r),
 			fmt.Sprint(r.Hits), skips(r.Skips), fmt.Sprint(r.Held), timeLeft(r.Left))
 	}
 	t.end()
+}
+
+// source says where a rule comes from, and of a token's who asked for it.
+func source(r fault.RuleStatus) string {
+	if r.By == "" {
+		return r.Source
+	}
+	return r.Source + " of " + printable(r.By)
 }
 
 func writePoints(page io.Writer, points []fault.PointStatus) {

@@ -69,6 +69,7 @@ func (h *Handler) getPoints(w http.ResponseWriter, _ *http.Request, _ string) er
 type ruleView struct {
 	Rule        fault.Rule                  `json:"rule"`
 	Source      string                      `json:"source"`
+	By          string                      `json:"by,omitempty"` // of a token's rule: who asked for it
 	Points      []string                    `json:"points"`
 	Protected   []string                    `json:"protected"`
 	Unsupported []string                    `json:"unsupported"`
@@ -105,6 +106,7 @@ func (h *Handler) viewOf(status fault.RuleStatus, known *record) ruleView {
 	v := ruleView{
 		Rule:        status.Rule,
 		Source:      status.Source,
+		By:          status.By,
 		Points:      present(status.Points),
 		Protected:   present(status.Protected),
 		Unsupported: present(status.Unsupported),

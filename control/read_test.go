@@ -14,6 +14,7 @@ import (
 	"github.com/misfit-go/misfit/control"
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/scope"
+	"github.com/misfit-go/misfit/token"
 )
 
 func TestStatus(t *testing.T) {
@@ -125,6 +126,29 @@ func TestCarriedRuleIsShownAndDeleted(t *testing.T) {
 	requireProblem(t, s.do("PUT", path, slow), 409, "urn:misfit:problem:owned")
 	require.Equal(t, 204, s.do("DELETE", path, "").status)
 	require.Empty(t, inj.Rules())
+}
+
+func TestATokenIsShownWithWhoAskedForIt(t *testing.T) {
+	key, err := token.GenerateKey("test")
+	require.NoError(t, err)
+	verifier, err := token.NewVerifier(token.KeySet{Audience: "test", Keys: []token.Key{key.Public()}})
+	require.NoError(t, err)
+	text, err := token.Sign(key, token.Claims{Issuer: "us", Audience: "test", Token: fault.Token{
+		ID: "t1", Subject: "kim\x1b[2J", NotBefore: time.Now(), Expires: time.Now().Add(time.Minute),
+		Rules: []fault.Rule{{Target: fault.Target{Points: []string{"*"}}, Fault: fault.Fault{BlackHole: true}}},
+	}})
+	require.NoError(t, err)
+	inj := fault.New("checkout", fault.WithTokens(verifier))
+	inj.Receive(context.Background(), fault.Sent{Tokens: []string{text}})
+	s := newSite(t, inj)
+	got := s.do("GET", "/v1/rules/token-t1", "")
+	requireJSON(t, got, 200)
+	require.Contains(t, got.body, `"source":"token","by":"kim\u001b[2J"`)
+	page := s.do("GET", "/", "").body
+	require.Contains(t, page, "token of kim")
+	require.NotContains(t, page, "\x1b")
+	require.Equal(t, 204, s.do("DELETE", "/v1/rules/token-t1", "").status)
+	require.Contains(t, fault.Answer(inj.Receive(context.Background(), fault.Sent{Tokens: []string{text}})), "taken back here")
 }
 
 func TestRouting(t *testing.T) {
