@@ -5,12 +5,12 @@ import (
 	"log/slog"
 )
 
-// SlogObserver returns an [Observer] that logs every event: hits at Info,
-// problems at Warn, skips and releases at Debug. A nil logger is
+// SlogObserver returns an [Observer] that logs every event: hits and tokens that
+// are taken at Info, problems at Warn, skips and releases at Debug. A nil logger is
 // [slog.Default], asked at each event.
 //
 // The message is "fault " and the event's kind. The attributes are those of
-// [Event] that are set, as service, point, operation, rule, source, request,
+// [Event] that are set, as service, point, operation, rule, source, by, request,
 // customer, effects, delay, reason, waited and error; waits are durations.
 // They name requests and customers, which metrics and spans do not.
 //
@@ -38,7 +38,7 @@ func SlogObserver(logger *slog.Logger) Observer {
 
 func levelOf(k EventKind) slog.Level {
 	switch k {
-	case Hit:
+	case Hit, Taken:
 		return slog.LevelInfo
 	case Problem:
 		return slog.LevelWarn
@@ -53,6 +53,7 @@ func attrsOf(e Event) []slog.Attr {
 		slog.String("operation", e.Operation.String()),
 		slog.String("rule", e.Rule),
 		slog.String("source", e.Source),
+		slog.String("by", e.By),
 		slog.String("request", e.Request),
 		slog.String("customer", e.Customer),
 	} {

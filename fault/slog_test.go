@@ -36,6 +36,16 @@ func TestSlogObserver(t *testing.T) {
 	})
 }
 
+func TestSlogObserverNamesWhoAsked(t *testing.T) {
+	var log bytes.Buffer
+	n := new(notary)
+	inj := fault.New("svc", fault.WithTokens(n), fault.WithObserver(fault.SlogObserver(slog.New(slog.NewTextHandler(&log, nil)))))
+	ctx := withToken(inj, customer("42"), n.issue(atDB(unavailable)))
+	require.Error(t, inj.Point("custom", "db").Inject(ctx, fault.Operation{}))
+	require.Contains(t, log.String(), `level=INFO msg="fault taken" service=svc rule=token-t1 source=token by=alice`)
+	require.Contains(t, log.String(), `msg="fault hit" service=svc point=custom:db rule=token-t1 source=token by=alice request=`)
+}
+
 func inUTC(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey {
 		a.Value = slog.TimeValue(a.Value.Time().UTC())
