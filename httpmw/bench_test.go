@@ -195,7 +195,7 @@ func BenchmarkTokens(b *testing.B) {
 		{"takes tokens, idle, public", takes(), []httpmw.Option{httpmw.PublicEndpoint()}, plain},
 		{"with a token in the header", takes(), nil, sent},
 		{"with a token in baggage", takes(), nil, carried},
-		{"with a forged token", fault.New("bench", fault.WithTokens(newKeys(b).verifier)), nil, sent},
+		{"with a forged token, over the rate", fault.New("bench", fault.WithTokens(newKeys(b).verifier)), nil, sent},
 	} {
 		handler := httpmw.Middleware(test.inj, test.options...)(nullHandler{})
 		b.Run(test.name, func(b *testing.B) {
