@@ -1,16 +1,13 @@
 package rulefile
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/filewatch"
 )
 
 // Source is where rules from a file come from, as [fault.RuleStatus] shows it.
@@ -34,8 +31,6 @@ func Interval(d time.Duration) Option {
 	})
 }
 
-const defaultInterval = time.Second
-
 // A Watcher keeps the rules of an injector as a file says. Make it with
 // [Watch]. A nil Watcher watches nothing. Its methods are safe for concurrent
 // use.
@@ -45,11 +40,7 @@ type Watcher struct {
 	inj      *fault.Injector
 	done     chan struct{}
 
-	// These belong to the goroutine that watches.
-	taken   taken    // what is in force
-	judged  sighting // what was last taken or refused
-	pending sighting // what was seen since, until it is seen again
-	restive int      // how many looks in a row found something new
+	taken taken // what is in force; belongs to the goroutine that watches
 
 	mu     sync.Mutex
 	status Status
@@ -76,7 +67,7 @@ type Status struct {
 func Watch(ctx context.Context, inj *fault.Injector, path string, options ...Option) (*Watcher, error) {
 	w := &Watcher{
 		path:     path,
-		interval: defaultInterval,
+		interval: filewatch.DefaultInterval,
 		inj:      inj,
 		done:     make(chan struct{}),
 		status:   Status{Path: path},
@@ -89,12 +80,11 @@ func Watch(ctx context.Context, inj *fault.Injector, path string, options ...Opt
 		context.AfterFunc(ctx, func() { close(w.done) })
 		return w, nil
 	}
-	w.judged = look(path)
-	if err := w.judge(); err != nil {
-		return nil, err
+	file, err := filewatch.Open(path, maxBytes, w.take)
+	if err != nil {
+		return nil, fmt.Errorf("rulefile: %w", err)
 	}
-	w.pending = w.judged
-	go w.follow(ctx)
+	go w.follow(ctx, file)
 	return w, nil
 }
 
@@ -117,62 +107,22 @@ func (w *Watcher) Done() <-chan struct{} {
 	return w.done
 }
 
-func (w *Watcher) follow(ctx context.Context) {
+func (w *Watcher) follow(ctx context.Context, file *filewatch.File) {
 	defer close(w.done)
 	defer w.taken.end(w.inj.Source(Source))
 	defer w.inj.Source(Source).Fail(nil)
-	ticker := time.NewTicker(w.interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			w.compare(look(w.path))
-		}
-	}
+	file.Follow(ctx, w.interval, w.refuse)
 }
 
-// maxRestive is after how many looks, each of which found the file changed,
-// that is reported.
-const maxRestive = 10
-
-// compare takes what was just seen if it is new and was the same at the last
-// look. A file may be seen half-written, and half of a rule can be a good rule
-// with a wider reach; it is also not there for a moment when an editor
-// replaces it.
-func (w *Watcher) compare(seen sighting) {
-	settled := seen.same(w.pending)
-	w.pending = seen
-	switch {
-	case !settled:
-		if w.restive++; w.restive == maxRestive {
-			w.refuse(fmt.Errorf("rulefile: %s: is different each time it is looked at: nothing is taken until it is twice the same", w.path))
-		}
-		return
-	case seen.same(w.judged) && w.restive < maxRestive:
-		w.restive = 0
-		return
-	}
-	w.restive = 0
-	w.judged = seen
-	if err := w.judge(); err != nil {
-		w.refuse(err)
-	}
-}
-
-// judge takes the file that was seen, or returns why not.
-func (w *Watcher) judge() error {
-	if err := w.judged.err; err != nil {
-		return fmt.Errorf("rulefile: %w", err) // names the path
-	}
-	doc, err := parse(w.judged.data)
+// take puts the rules of a file, or returns why not.
+func (w *Watcher) take(data []byte) error {
+	doc, err := parse(data)
 	if err != nil {
-		return fmt.Errorf("rulefile: %s: %w", w.path, err)
+		return err
 	}
 	ignored, err := w.taken.change(w.inj.Source(Source), doc, time.Now())
 	if err != nil {
-		return fmt.Errorf("rulefile: %s: %w", w.path, err)
+		return err
 	}
 	w.mu.Lock()
 	w.status = Status{Path: w.path, Rules: len(doc.rules), Loaded: time.Now()}
@@ -185,43 +135,9 @@ func (w *Watcher) judge() error {
 }
 
 func (w *Watcher) refuse(err error) {
+	err = fmt.Errorf("rulefile: %w", err)
 	w.mu.Lock()
 	w.status.Err, w.status.Failed = err, time.Now()
 	w.mu.Unlock()
 	w.inj.Source(Source).Fail(err)
-}
-
-// A sighting is what a look at a file found.
-type sighting struct {
-	data []byte
-	err  error
-}
-
-func (s sighting) same(other sighting) bool {
-	if s.err != nil || other.err != nil {
-		return s.err != nil && other.err != nil && s.err.Error() == other.err.Error()
-	}
-	return bytes.Equal(s.data, other.data)
-}
-
-// look reads the whole file, each time: times and sizes miss a change that
-// keeps both, and tell nothing reliable on some network file systems.
-func look(path string) sighting {
-	info, err := os.Stat(path)
-	if err != nil {
-		return sighting{err: err}
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return sighting{err: &os.PathError{Op: "read", Path: path, Err: errors.New("is not a file")}}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return sighting{err: err}
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err != nil {
-		return sighting{err: err}
-	}
-	return sighting{data: data}
 }

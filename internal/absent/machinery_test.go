@@ -1,0 +1,146 @@
+package absent_test
+
+import "regexp"
+
+// machinery are the functions that decide, wait, fail and take rules. A name that
+// ends in a point stands for all that begin so.
+var machinery = []string{
+	// Which rule a call meets.
+	"fault.(*Point).decide",
+	"fault.(*snapshot).find",
+	"fault.(*liveRule).selects",
+	"fault.(*liveRule).matchOperation",
+	"fault.(*liveRule).fires",
+	"fault.(*liveRule).admit",
+	"fault.(*liveRule).arming",
+	"fault.(*attempts).",
+	"fault.newDecision",
+	"scope.bucket",
+	"scope.(*Matcher).draw",
+
+	// What is done to it.
+	"fault.(*firing).",
+	"fault.(*Stream).throttle",
+	"fault.(*corruption).",
+	"fault.Delay.sample",
+	"fault.(*telemetry).",
+
+	// Where rules come from.
+	"fault.(*Injector).prepareOne",
+	"fault.(*Injector).compile",
+	"fault.(*Injector).publish",
+	"fault.(*Injector).publishAt",
+	"fault.newSnapshot",
+	"fault.(*Injector).takeRule",
+	"fault.(*Injector).takeToken",
+	"fault.(*Injector).verify",
+	"fault.(*Injector).recheckTokens",
+	"fault.(*luggage).",
+	"fault.(*luggageLog).",
+	"fault.(*Point).envoyAbort",
+	"envoyfault.Parse",
+	"faultstatus.",
+	"rulefile.(*Watcher).follow",
+	"rulefile.parse",
+
+	// What faults look like over HTTP.
+	"httpmw.(*middleware).serve",
+	"httpmw.(*middleware).decide",
+	"httpmw.(*middleware).faulted",
+	"httpmw.(*middleware).serveLost",
+	"httpmw.(*middleware).serveStream",
+	"httpmw.(*transport).roundTrip",
+	"httpmw.(*transport).faulted",
+	"httpmw.(*transport).send",
+	"httpmw.(*faultyBody).",
+	"httpmw.(*faultyWriter).",
+	"httpmw.failServer",
+	"httpmw.refused",
+	"httpmw.answering",
+
+	// Over gRPC.
+	"grpcint.(*server).serveUnary",
+	"grpcint.(*server).serveStream",
+	"grpcint.(*server).begin",
+	"grpcint.(*client).callUnary",
+	"grpcint.(*client).openStream",
+	"grpcint.(*attempts).",
+	"grpcint.(*faultedCall).",
+	"grpcint.(*clientStream).",
+	"grpcint.(*serverStream).",
+	"grpcint.(*injected).",
+	"grpcint.statusOf",
+
+	// At databases: nothing is wrapped at all.
+	"sqldriver.newDatabase",
+	"sqldriver.newConn",
+	"sqldriver.run",
+	"sqldriver.under",
+	"sqldriver.(*conn",
+	"sqldriver.(*session).",
+	"sqldriver.(*stmt",
+	"sqldriver.(*rows",
+	"sqldriver.(*tx).",
+	"sqldriver.(*result).",
+	"sqldriver.operationOf",
+	"go-sqllexer.(*Lexer).",
+}
+
+// adapters matches the functions of the packages that calls go through.
+var adapters = regexp.MustCompile(`^(httpmw|grpcint|sqldriver)\.`)
+
+// mayStay are those of the adapters that may be in a binary without the machinery.
+// Some are there only if the program has a use for them, or the compiler did not
+// inline them.
+var mayStay = []string{
+	// What users call, which gives back what it is given.
+	"httpmw.Middleware",
+	"httpmw.Transport",
+	"httpmw.option.apply", "httpmw.(*option).apply",
+	"httpmw.transportOption.apply", "httpmw.(*transportOption).apply",
+	"grpcint.ServerOptions",
+	"grpcint.DialOptions",
+	"grpcint.AttemptDialOptions",
+	"grpcint.UnaryServerInterceptor", "grpcint.StreamServerInterceptor",
+	"grpcint.UnaryClientInterceptor", "grpcint.StreamClientInterceptor",
+	"grpcint.newServer", "grpcint.newClient",
+	"grpcint.option.apply", "grpcint.(*option).apply",
+	"grpcint.clientOption.apply", "grpcint.(*clientOption).apply",
+	"sqldriver.Wrap",
+	"sqldriver.WrapDriver",
+	"httpmw.init", "httpmw.map.init.0", "grpcint.init", "sqldriver.init", // of what kinds of points there are
+
+	// Methods that make a type what net/http takes it for. They pass the call on.
+	"httpmw.(*middleware).ServeHTTP",
+	"httpmw.(*transport).RoundTrip",
+	"httpmw.(*transport).CloseIdleConnections", "httpmw.transport.CloseIdleConnections",
+	"httpmw.(*transport).Unwrap", "httpmw.transport.Unwrap",
+	"httpmw.(*wrapped).CloseIdleConnections", "httpmw.wrapped.CloseIdleConnections",
+	"httpmw.(*wrapped).Unwrap", "httpmw.wrapped.Unwrap",
+
+	// Public endpoints, which keep what strangers say of themselves from the
+	// services behind.
+	"httpmw.(*middleware).withoutFaults",
+	"httpmw.(*middleware).isStranger",
+	"httpmw.disowned", "httpmw.withoutFaultHeaders", "httpmw.handBack",
+	"grpcint.(*server).unaryWithoutFaults", "grpcint.(*server).streamWithoutFaults",
+	"grpcint.(*server).isStranger",
+	"grpcint.disowned", "grpcint.withoutFaultMetadata",
+	"grpcint.metadataOf",
+	"grpcint.(*askedKey).Value",
+	"grpcint.(*askedKey).Deadline", "grpcint.(*askedKey).Done", "grpcint.(*askedKey).Err",
+	"grpcint.askedKey.Deadline", "grpcint.askedKey.Done", "grpcint.askedKey.Err",
+	"grpcint.(*identifiedStream).Context", "grpcint.identifiedStream.Context",
+	"grpcint.(*identifiedStream).RecvMsg", "grpcint.identifiedStream.RecvMsg",
+	"grpcint.(*identifiedStream).SendHeader", "grpcint.identifiedStream.SendHeader",
+	"grpcint.(*identifiedStream).SendMsg", "grpcint.identifiedStream.SendMsg",
+	"grpcint.(*identifiedStream).SetHeader", "grpcint.identifiedStream.SetHeader",
+	"grpcint.(*identifiedStream).SetTrailer", "grpcint.identifiedStream.SetTrailer",
+
+	// Third parties, who are told nothing of ours.
+	"httpmw.(*discreet).RoundTrip", "httpmw.discreet.RoundTrip",
+	"httpmw.(*discreet).CloseIdleConnections", "httpmw.discreet.CloseIdleConnections",
+	"httpmw.(*discreet).Unwrap", "httpmw.discreet.Unwrap",
+	"httpmw.anonymous",
+	"grpcint.anonymous",
+}

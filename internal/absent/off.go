@@ -1,0 +1,5 @@
+//go:build misfit_off
+
+package absent
+
+const Machinery = true // see absent.go
