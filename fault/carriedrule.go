@@ -27,6 +27,9 @@ const (
 //
 // It believes the text. Who may send one is for the caller to decide.
 func (inj *Injector) WithRequestRule(ctx context.Context, text string) (context.Context, error) {
+	if inj.Disabled() {
+		return ctx, ErrDisabled
+	}
 	c, err := inj.takeRule(text)
 	if err != nil {
 		return ctx, err

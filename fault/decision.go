@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/internal/faultstatus"
 )
 
@@ -116,11 +117,11 @@ func newDecision(l *liveRule, c call) Decision {
 }
 
 // Hit reports whether a rule applies. If so, Done must be called.
-func (d Decision) Hit() bool { return d.f != nil }
+func (d Decision) Hit() bool { return !absent.Machinery && d.f != nil }
 
 // Rule returns the ID of the rule that applies.
 func (d Decision) Rule() string {
-	if d.f == nil {
+	if !d.Hit() {
 		return ""
 	}
 	return d.f.rule.rule.ID
@@ -132,7 +133,7 @@ func (d Decision) Rule() string {
 // nothing more happens to the call.
 func (d Decision) Before(ctx context.Context) error {
 	f := d.f
-	if f == nil {
+	if !d.Hit() {
 		return nil
 	}
 	wait := f.delay
@@ -163,7 +164,7 @@ func (d Decision) Before(ctx context.Context) error {
 // leaves no room for it.
 func (d Decision) Hold(ctx context.Context) error {
 	f := d.f
-	if f == nil || f.over {
+	if !d.Hit() || f.over {
 		return nil
 	}
 	if inj := f.point.inj; !f.counted {
@@ -183,7 +184,7 @@ func (d Decision) Hold(ctx context.Context) error {
 // Fault returns what is to happen to the call: the rule's fault, or nothing
 // if the rule ended meanwhile.
 func (d Decision) Fault() Fault {
-	if d.f == nil || d.f.over {
+	if !d.Hit() || d.f.over {
 		return Fault{}
 	}
 	return d.f.rule.rule.Fault
@@ -191,12 +192,12 @@ func (d Decision) Fault() Fault {
 
 // InForce reports whether the rule still has the call. It has not once it has
 // ended, or an edit let go of the call.
-func (d Decision) InForce() bool { return d.f != nil && d.f.inForce() }
+func (d Decision) InForce() bool { return d.Hit() && d.f.inForce() }
 
 // Fork returns the same answer for another goroutine. Only d itself is to be
 // Done.
 func (d Decision) Fork() Decision {
-	if d.f == nil {
+	if !d.Hit() {
 		return d
 	}
 	own := &firing{call: d.f.call, rule: d.f.rule, padTo: d.f.padTo, over: d.f.over}
@@ -209,7 +210,7 @@ func (d Decision) Fork() Decision {
 // with the context's cause when the context ends first.
 func (d Decision) After(ctx context.Context) error {
 	f := d.f
-	if f == nil || !f.inForce() { // the rule may have ended during the call
+	if !d.Hit() || !f.inForce() { // the rule may have ended during the call
 		return nil
 	}
 	if f.padTo > 0 {
@@ -229,7 +230,7 @@ func (d Decision) After(ctx context.Context) error {
 // nothing. It may be called by another goroutine, once the others are done.
 func (d Decision) Done() {
 	f := d.f
-	if f == nil || f.done.Swap(true) {
+	if !d.Hit() || f.done.Swap(true) {
 		return
 	}
 	f.release()
@@ -249,7 +250,7 @@ func (f *firing) release() {
 // Mark puts the mark of the injection around cause. Adapters build the error
 // of a real failure around it.
 func (d Decision) Mark(cause error) *Error {
-	if d.f == nil {
+	if !d.Hit() {
 		return &Error{Err: cause}
 	}
 	return &Error{
@@ -272,7 +273,7 @@ func (d Decision) Named() error {
 // Registered returns the registered error that the fault names, as it was
 // registered, or nil.
 func (d Decision) Registered() error {
-	if e := d.Fault().Error; e == nil || e.Name == "" {
+	if e := d.Fault().Error; !d.Hit() || e == nil || e.Name == "" {
 		return nil
 	}
 	return d.f.rule.named
@@ -284,6 +285,9 @@ func (d Decision) PanicValue() *Error { return d.Mark(errPanic) }
 // Err returns the error that a call at a custom point fails with, nil if it
 // is to go on, and panics if the fault is a panic.
 func (d Decision) Err() error {
+	if !d.Hit() {
+		return nil
+	}
 	fault := d.Fault()
 	switch {
 	case fault.Panic:

@@ -50,6 +50,9 @@ func (h EnvoyHeaders) config(g Guardrails) envoyfault.Config {
 // of a service ([Sent]). It reports whether there is any. The error names every
 // header that is ignored; the rule is good all the same.
 func (p *Point) EnvoyRule(h EnvoyHeaders, values map[string][]string, isGRPC bool) (Rule, bool, error) {
+	if p.inj.Disabled() {
+		return Rule{}, false, nil
+	}
 	request, ignored := envoyfault.Parse(values, h.config(p.inj.guardrails))
 	drawn := request.Draw(rand.Float64)
 	r := Rule{ID: "envoy", Target: Target{Points: []string{p.String()}}}

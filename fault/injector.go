@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -19,8 +20,9 @@ var (
 	// ErrHalted is returned for a new rule while the injector is halted.
 	ErrHalted = errors.New("fault: halted: no rules are taken until it is resumed")
 
-	// ErrDisabled is returned for a new rule where MISFIT_DISABLED is set.
-	ErrDisabled = errors.New("fault: disabled by the MISFIT_DISABLED environment variable")
+	// ErrDisabled is returned for a new rule where MISFIT_DISABLED is set, and in
+	// a binary that is built with the tag misfit_off.
+	ErrDisabled = errDisabled()
 
 	// ErrOwned is returned for a change to a rule that another source put.
 	ErrOwned = errors.New("fault: the rule belongs to another source")
@@ -107,7 +109,8 @@ const (
 
 // New returns an injector for the named service. It does nothing until it is
 // given rules. Where the environment variable MISFIT_DISABLED is set, to
-// anything but a false value such as "0", it never does.
+// anything but a false value such as "0", it never does, nor in a binary that is
+// built with the tag misfit_off.
 func New(service string, options ...Option) *Injector {
 	inj := &Injector{
 		service:   service,
@@ -125,7 +128,7 @@ func New(service string, options ...Option) *Injector {
 	for _, text := range inj.guardrails.Protected {
 		inj.protected = append(inj.protected, parsePointPattern(text))
 	}
-	if !inj.disabled {
+	if !inj.Disabled() {
 		inj.telemetry = newTelemetry(inj)
 		if inj.TakesTokens() {
 			inj.followRevocations()
@@ -150,9 +153,19 @@ func (inj *Injector) Service() string {
 	return inj.service
 }
 
+func errDisabled() error {
+	if absent.Machinery {
+		return errors.New("fault: built with the tag misfit_off, which leaves out what injects faults")
+	}
+	return errors.New("fault: disabled by the MISFIT_DISABLED environment variable")
+}
+
 // Disabled reports whether the injector is a pass-through, which a nil one
-// and one made under MISFIT_DISABLED are.
-func (inj *Injector) Disabled() bool { return inj == nil || inj.disabled }
+// and one made under MISFIT_DISABLED are, and each one in a binary that is built
+// with the tag misfit_off. Adapters then give back what they are put around, but
+// for what protects others: httpmw.PublicEndpoint, httpmw.ThirdParty and those of
+// grpcint are no fault injection.
+func (inj *Injector) Disabled() bool { return absent.Machinery || inj == nil || inj.disabled }
 
 // The uses that a process has for a request's identity.
 const (
@@ -164,11 +177,11 @@ const (
 // Idle reports whether nothing in this process has any use for knowing who a
 // request is: no rule is live and no point passes identity on. It is one
 // atomic load.
-func (inj *Injector) Idle() bool { return inj == nil || inj.uses.Load() == 0 }
+func (inj *Injector) Idle() bool { return inj.Disabled() || inj.uses.Load() == 0 }
 
 // NeedsIdentity reports whether a rule is live that draws by request or counts
 // its attempts, so that a request without an ID has to be given one.
-func (inj *Injector) NeedsIdentity() bool { return inj != nil && inj.uses.Load()&useDraws != 0 }
+func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.Load()&useDraws != 0 }
 
 // updateUses follows a change of the rules. The caller holds mu.
 func (inj *Injector) updateUses() {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/scope"
 )
 
@@ -71,7 +72,7 @@ func (p *Point) can(e Effect) bool { return slices.Contains(p.effects, e) }
 // made. The zero Decision means none. At a point with nothing aimed at it, it
 // costs one atomic load and a nil check.
 func (p *Point) Decide(ctx context.Context, op Operation) Decision {
-	if p == nil || p.snapshot.Load() == nil {
+	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
 		return Decision{}
 	}
 	return p.decide(ctx, op, nil)
@@ -81,14 +82,14 @@ func (p *Point) Decide(ctx context.Context, op Operation) Decision {
 // name is called only if a rule applies, and its answer takes the place of
 // op's name, which becomes the raw one. Rules are matched by op as it is given.
 func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) Decision {
-	if p == nil || p.snapshot.Load() == nil {
+	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
 		return Decision{}
 	}
 	return p.decide(ctx, op, name)
 }
 
 // Armed reports whether anything is aimed at the point.
-func (p *Point) Armed() bool { return p != nil && p.snapshot.Load() != nil }
+func (p *Point) Armed() bool { return !absent.Machinery && p != nil && p.snapshot.Load() != nil }
 
 // Inject is all that a call at a custom point needs: put it right before the
 // real call and return the error if there is one.

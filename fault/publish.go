@@ -173,7 +173,7 @@ func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, t
 // calls it holds. With a rule of a token the whole token ends, and is not taken
 // again by this process. It reports whether there was one.
 func (inj *Injector) Delete(id string) bool {
-	if inj == nil {
+	if inj.Disabled() {
 		return false
 	}
 	inj.mu.Lock()
@@ -200,6 +200,9 @@ func (inj *Injector) Halt() []Rule {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	inj.halted = true
+	if inj.Disabled() {
+		return nil // there is nothing to end
+	}
 	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()))
 	clear(inj.rules)
 	inj.carried.clear()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/internal/faultstatus"
 	"github.com/misfit-go/misfit/scope"
 )
@@ -80,6 +81,9 @@ func withLuggage(ctx context.Context, inj *Injector, c *carriage) context.Contex
 
 // luggageOf returns what the request of ctx carries, or nil.
 func luggageOf(ctx context.Context) *luggage {
+	if absent.Machinery {
+		return nil
+	}
 	bags, _ := ctx.Value(luggageKey{}).(*luggage)
 	return bags
 }

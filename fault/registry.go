@@ -77,7 +77,9 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 		inj: inj, kind: key.kind, name: key.name,
 		effects: slices.Sorted(slices.Values(kind.Effects)), reserved: slices.Clone(kind.Reserved),
 	}
-	inj.publishAt(p)
+	if !inj.Disabled() {
+		inj.publishAt(p)
+	}
 	if kind.PassesOn {
 		inj.uses.Or(usePassesOn)
 	}

@@ -60,7 +60,7 @@ func (inj *Injector) Status() Status {
 	defer inj.mu.Unlock()
 	return Status{
 		Service:        inj.service,
-		Disabled:       inj.disabled,
+		Disabled:       inj.Disabled(),
 		Halted:         inj.halted,
 		Rules:          len(inj.ordered) + len(slices.Collect(inj.carried.rules())),
 		Points:         len(inj.points.all()),
@@ -77,7 +77,7 @@ func (inj *Injector) Status() Status {
 // Rules returns every live rule, whatever its source, in the order in which
 // they are asked: those that requests carry first.
 func (inj *Injector) Rules() []RuleStatus {
-	if inj == nil {
+	if inj.Disabled() {
 		return nil
 	}
 	inj.mu.Lock()
@@ -93,7 +93,7 @@ func (inj *Injector) Rules() []RuleStatus {
 
 // Rule returns the live rule with this ID and whether there is one.
 func (inj *Injector) Rule(id string) (RuleStatus, bool) {
-	if inj == nil {
+	if inj.Disabled() {
 		return RuleStatus{}, false
 	}
 	inj.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/internal/problem"
 	"github.com/misfit-go/misfit/scope"
 )
@@ -152,7 +153,7 @@ type Stream struct {
 // Stream returns what is to happen to one stream of the call, or nil.
 func (d Decision) Stream(direction Direction) *Stream {
 	s := d.Fault().Stream
-	if s == nil || s.direction() != direction {
+	if !d.Hit() || s == nil || s.direction() != direction {
 		return nil
 	}
 	own := d.Fork().f // a body may be read by another goroutine than the one that made the call
@@ -166,7 +167,7 @@ func (d Decision) Stream(direction Direction) *Stream {
 // one with the context's cause when the context ends while it waits. When the
 // rule ends, all may pass.
 func (s *Stream) Next(ctx context.Context, n int) (int, error) {
-	if s == nil {
+	if absent.Machinery || s == nil {
 		return n, nil
 	}
 	for {
@@ -282,7 +283,7 @@ func (s *Stream) Corrupts() bool {
 // spec returns the fault of the version of the rule that is in force, or nil
 // if the rule is over for this call.
 func (s *Stream) spec() *StreamFault {
-	if s == nil || !s.f.inForce() {
+	if absent.Machinery || s == nil || !s.f.inForce() {
 		return nil
 	}
 	return s.f.rule.rule.Fault.Stream

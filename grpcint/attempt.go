@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/absent"
 	"google.golang.org/grpc"
 )
 
@@ -21,7 +22,7 @@ import (
 // A nil or disabled injector gives no options, but for a [ThirdParty].
 func AttemptDialOptions(inj *fault.Injector, dependency string, options ...ClientOption) []grpc.DialOption {
 	c := newClient(inj, attemptKind, dependency, options)
-	if inj.Disabled() {
+	if absent.Machinery || inj.Disabled() {
 		if !c.thirdParty {
 			return nil
 		}

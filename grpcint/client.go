@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/scope"
 	"google.golang.org/grpc"
 )
@@ -85,7 +86,7 @@ func (c *client) unary() grpc.UnaryClientInterceptor {
 		if c.thirdParty {
 			ctx = anonymous(ctx)
 		}
-		if c.idle(ctx) {
+		if absent.Machinery || c.idle(ctx) {
 			return invoker(ctx, method, req, reply, cc, opts...)
 		}
 		return c.callUnary(ctx, method, req, reply, cc, invoker, opts)
@@ -104,7 +105,7 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 		if c.thirdParty {
 			ctx = anonymous(ctx)
 		}
-		if c.idle(ctx) {
+		if absent.Machinery || c.idle(ctx) {
 			return streamer(ctx, desc, cc, method, opts...)
 		}
 		return c.openStream(ctx, desc, cc, method, streamer, opts)

@@ -8,6 +8,7 @@ import (
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/internal/envoyfault"
 	"github.com/misfit-go/misfit/scope"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -18,9 +19,6 @@ func (s *server) enter(ctx context.Context, method string) context.Context {
 	if stranger {
 		ctx = disowned(ctx)
 	}
-	if s.inj.Disabled() {
-		return ctx
-	}
 	sent, some := s.sent(ctx, stranger)
 	if !some && !s.needsIdentity(ctx, stranger) {
 		return ctx
@@ -30,6 +28,24 @@ func (s *server) enter(ctx context.Context, method string) context.Context {
 		ctx = s.inj.Receive(ctx, sent)
 	}
 	return ctx
+}
+
+// unaryWithoutFaults is the interceptor where nothing is ever injected.
+func (s *server) unaryWithoutFaults(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if s.public != nil && s.isStranger(ctx, info.FullMethod) {
+		ctx = disowned(ctx)
+	}
+	return handler(ctx, req)
+}
+
+// streamWithoutFaults is unaryWithoutFaults for streams.
+func (s *server) streamWithoutFaults(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if s.public != nil && s.isStranger(ss.Context(), info.FullMethod) {
+		if ctx := disowned(ss.Context()); ctx != ss.Context() {
+			ss = identifiedStream{ss, ctx}
+		}
+	}
+	return handler(srv, ss)
 }
 
 // needsIdentity reports whether anything says who the request is, or has to.

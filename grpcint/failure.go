@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/absent"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
@@ -32,22 +33,29 @@ type failure struct {
 
 // failures maps every class that gRPC has. The tests named
 // TestInjectedAgainstReal hold it against the real thing.
-var failures = map[fault.Class]failure{
-	fault.Refused:        {code: codes.Unavailable, text: dialing(": connect: connection refused"), connecting: true},
-	fault.ConnectTimeout: {code: codes.Unavailable, text: dialing(": i/o timeout"), connecting: true},
-	fault.DNS:            {code: codes.Unavailable, text: nameNotFound, connecting: true},
-	fault.DNSTimeout:     {code: codes.Unavailable, text: nameTimeout, connecting: true},
-	fault.TLS:            {code: codes.Unavailable, text: handshake("tls: failed to verify certificate: x509: certificate signed by unknown authority"), connecting: true},
-	fault.TLSTimeout:     {code: codes.Unavailable, text: handshake("context deadline exceeded"), connecting: true},
-	fault.Timeout:        {code: codes.DeadlineExceeded, text: says("context deadline exceeded"), byServer: true},
-	fault.Reset:          {code: codes.Unavailable, text: says("error reading from server: connection reset by peer"), byServer: true},
-	fault.StreamReset:    {code: codes.Internal, text: says("stream terminated by RST_STREAM with error code: INTERNAL_ERROR")},
-	fault.GoAway:         {code: codes.Unavailable, text: says(`closing transport due to: connection error: desc = "error reading from server: EOF", received prior goaway: code: NO_ERROR`)},
-	fault.Unavailable:    {code: codes.Unavailable, text: says("service unavailable"), byServer: true},
-	fault.Overloaded:     {code: codes.ResourceExhausted, text: says("too many requests"), details: retryAfter(time.Second), byServer: true},
-	fault.Internal:       {code: codes.Internal, text: says("internal error"), byServer: true},
-	fault.BadGateway:     {code: codes.Unavailable, text: proxySays("502 (Bad Gateway)", "502 Bad Gateway")},
-	fault.GatewayTimeout: {code: codes.Unavailable, text: proxySays("504 (Gateway Timeout)", "504 Gateway Time-out")},
+var failures = failureTable()
+
+func failureTable() map[fault.Class]failure {
+	if absent.Machinery {
+		return nil
+	}
+	return map[fault.Class]failure{
+		fault.Refused:        {code: codes.Unavailable, text: dialing(": connect: connection refused"), connecting: true},
+		fault.ConnectTimeout: {code: codes.Unavailable, text: dialing(": i/o timeout"), connecting: true},
+		fault.DNS:            {code: codes.Unavailable, text: nameNotFound, connecting: true},
+		fault.DNSTimeout:     {code: codes.Unavailable, text: nameTimeout, connecting: true},
+		fault.TLS:            {code: codes.Unavailable, text: handshake("tls: failed to verify certificate: x509: certificate signed by unknown authority"), connecting: true},
+		fault.TLSTimeout:     {code: codes.Unavailable, text: handshake("context deadline exceeded"), connecting: true},
+		fault.Timeout:        {code: codes.DeadlineExceeded, text: says("context deadline exceeded"), byServer: true},
+		fault.Reset:          {code: codes.Unavailable, text: says("error reading from server: connection reset by peer"), byServer: true},
+		fault.StreamReset:    {code: codes.Internal, text: says("stream terminated by RST_STREAM with error code: INTERNAL_ERROR")},
+		fault.GoAway:         {code: codes.Unavailable, text: says(`closing transport due to: connection error: desc = "error reading from server: EOF", received prior goaway: code: NO_ERROR`)},
+		fault.Unavailable:    {code: codes.Unavailable, text: says("service unavailable"), byServer: true},
+		fault.Overloaded:     {code: codes.ResourceExhausted, text: says("too many requests"), details: retryAfter(time.Second), byServer: true},
+		fault.Internal:       {code: codes.Internal, text: says("internal error"), byServer: true},
+		fault.BadGateway:     {code: codes.Unavailable, text: proxySays("502 (Bad Gateway)", "502 Bad Gateway")},
+		fault.GatewayTimeout: {code: codes.Unavailable, text: proxySays("504 (Gateway Timeout)", "504 Gateway Time-out")},
+	}
 }
 
 // statusOf is the status that a call to t fails with, without the mark.

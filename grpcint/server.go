@@ -57,11 +57,10 @@ func newServer(inj *fault.Injector, options []Option) *server {
 	for _, o := range options {
 		o.apply(s)
 	}
-	s.attentive = s.public != nil
 	if inj.Disabled() {
 		return s
 	}
-	s.attentive = s.attentive || s.tokens || s.believed || s.envoy != nil
+	s.attentive = s.tokens || s.believed || s.envoy != nil || s.public != nil
 	kind := serverKind
 	if s.recovered {
 		kind = recoveredServerKind
@@ -71,6 +70,9 @@ func newServer(inj *fault.Injector, options []Option) *server {
 }
 
 func (s *server) unary() grpc.UnaryServerInterceptor {
+	if s.inj.Disabled() {
+		return s.unaryWithoutFaults
+	}
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if s.inj.Idle() && !s.attentive {
 			return handler(ctx, req)
@@ -162,6 +164,9 @@ func end(ctx context.Context, d fault.Decision) *injected {
 }
 
 func (s *server) stream() grpc.StreamServerInterceptor {
+	if s.inj.Disabled() {
+		return s.streamWithoutFaults
+	}
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		if s.inj.Idle() && !s.attentive {
 			return handler(srv, ss)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/absent"
 )
 
 // A failedCall is a client's call that is to fail.
@@ -17,23 +18,30 @@ type failedCall struct {
 // clientFailures maps every class to what net/http's Transport gives when it
 // really happens: either a response or the error of a call that never got one.
 // The tests named TestInjectedAgainstReal hold it against the real thing.
-var clientFailures = map[fault.Class]func(failedCall) (*http.Response, error){
-	fault.Refused:        failWith(refused),
-	fault.ConnectTimeout: failWith(connectTimeout),
-	fault.DNS:            failWith(nameNotFound),
-	fault.DNSTimeout:     failWith(nameTimeout),
-	fault.TLS:            failWith(certificateUnknown),
-	fault.TLSTimeout:     failWith(handshakeTimeout),
-	fault.Timeout:        failWith(headerTimeout),
-	fault.HeaderTimeout:  failWith(headerTimeout),
-	fault.Reset:          failWith(reset),
-	fault.StreamReset:    failWith(streamReset),
-	fault.GoAway:         failWith(goAway),
-	fault.Unavailable:    respondWith(fault.Unavailable),
-	fault.Overloaded:     respondWith(fault.Overloaded),
-	fault.Internal:       respondWith(fault.Internal),
-	fault.BadGateway:     respondWith(fault.BadGateway),
-	fault.GatewayTimeout: respondWith(fault.GatewayTimeout),
+var clientFailures = clientFailureTable()
+
+func clientFailureTable() map[fault.Class]func(failedCall) (*http.Response, error) {
+	if absent.Machinery {
+		return nil
+	}
+	return map[fault.Class]func(failedCall) (*http.Response, error){
+		fault.Refused:        failWith(refused),
+		fault.ConnectTimeout: failWith(connectTimeout),
+		fault.DNS:            failWith(nameNotFound),
+		fault.DNSTimeout:     failWith(nameTimeout),
+		fault.TLS:            failWith(certificateUnknown),
+		fault.TLSTimeout:     failWith(handshakeTimeout),
+		fault.Timeout:        failWith(headerTimeout),
+		fault.HeaderTimeout:  failWith(headerTimeout),
+		fault.Reset:          failWith(reset),
+		fault.StreamReset:    failWith(streamReset),
+		fault.GoAway:         failWith(goAway),
+		fault.Unavailable:    respondWith(fault.Unavailable),
+		fault.Overloaded:     respondWith(fault.Overloaded),
+		fault.Internal:       respondWith(fault.Internal),
+		fault.BadGateway:     respondWith(fault.BadGateway),
+		fault.GatewayTimeout: respondWith(fault.GatewayTimeout),
+	}
 }
 
 func failWith(failure func(failedCall) error) func(failedCall) (*http.Response, error) {

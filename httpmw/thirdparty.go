@@ -28,7 +28,11 @@ type discreet struct{ wrapped }
 
 // RoundTrip implements [http.RoundTripper].
 func (d discreet) RoundTrip(req *http.Request) (*http.Response, error) {
-	return d.base.RoundTrip(anonymous(req))
+	resp, err := d.base.RoundTrip(anonymous(req))
+	if err == nil {
+		resp.Header.Del(StatusHeader) // lest a proxy pass it on to those who believe the service
+	}
+	return resp, err
 }
 
 // anonymous returns req, or a copy of it, without anything of ours.

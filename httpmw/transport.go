@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/scope"
 )
 
@@ -63,7 +64,7 @@ func Transport(inj *fault.Injector, dependency string, base http.RoundTripper, o
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.point != nil && !t.point.Armed() && !scope.Has(req.Context()) {
+	if absent.Machinery || t.point != nil && !t.point.Armed() && !scope.Has(req.Context()) {
 		return t.base.RoundTrip(req)
 	}
 	return t.roundTrip(req)
