@@ -25,6 +25,15 @@ test: ## Run the tests of every module in the workspace
 race: ## The same under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race work
 
+# Everything is vetted; the tests are those of a library that injects nothing, and
+# of what is to go with it as without it.
+.PHONY: off
+off: ## Check that -tags misfit_off leaves nothing of the machinery
+	$(GO) vet -tags misfit_off work ./internal/absent/testdata/service
+	$(GO) test ./internal/absent
+	$(GO) test -tags misfit_off -run '^TestPassThrough' ./fault ./httpmw ./grpcint ./sqldriver
+	$(GO) test -tags misfit_off -run '^Test' ./internal/interop ./internal/databases
+
 .PHONY: lint
 lint: ## Check formatting, run go vet and staticcheck, over every module
 	@files=$$($(GO) tool gofumpt -l .) || exit 1; \

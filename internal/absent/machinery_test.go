@@ -18,7 +18,12 @@ var machinery = []string{
 	"scope.bucket",
 	"scope.(*Matcher).draw",
 
-	// What is done to it.
+	// Who a request is.
+	"scope.Enter",
+	"scope.EnterPublic",
+	"scope.Inject",
+
+	// What is done to a call.
 	"fault.(*firing).",
 	"fault.(*Stream).throttle",
 	"fault.(*corruption).",

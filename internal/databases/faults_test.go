@@ -19,6 +19,7 @@ import (
 // looks from outside, over the bare driver, at what was stored and what was left
 // open.
 func TestFaults(t *testing.T) {
+	needsFaults(t)
 	each(t, func(t *testing.T, d database, dsn string) {
 		f := newFaulted(t, d, dsn)
 		for _, op := range faultedOperations {

@@ -14,6 +14,7 @@ import (
 // TestRowFaults acts on rows as they are read, and on sessions between two
 // users, against each database.
 func TestRowFaults(t *testing.T) {
+	needsFaults(t)
 	each(t, func(t *testing.T, d database, dsn string) {
 		f := newFaulted(t, d, dsn)
 		for id := range 5 {

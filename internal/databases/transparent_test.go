@@ -204,8 +204,7 @@ func TestTransparent(t *testing.T) {
 				name = rules[0].ID
 			}
 			t.Run(name, func(t *testing.T) {
-				inj := fault.New("shop")
-				require.NoError(t, inj.Put(rules...))
+				inj := wiring{rules: rules}.injector(t)
 				wrapped := objects{}
 				wrapped.make(t, d, sqldriver.Wrap(connect(t), inj, dependency))
 				require.Equal(t, want, wrapped.abilities())

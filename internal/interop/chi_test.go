@@ -29,6 +29,7 @@ func TestChi(t *testing.T) {
 // With the middleware on a route only, where chi has routed already.
 func TestChiWith(t *testing.T) {
 	unnoticedBehind(t, func(x *exchange, acknowledged <-chan int) http.Handler {
+		x.carried.answeredByOthers()
 		r := chi.NewRouter()
 		r.Use(chimw.Recoverer)
 		r.Group(func(r chi.Router) {

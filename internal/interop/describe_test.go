@@ -22,14 +22,14 @@ func describeRequest(r *http.Request) string {
 		r.Context().Value(http.ServerContextKey) != nil)
 }
 
-// describeHeader leaves out what a request with an identity has in addition,
-// and what differs from run to run.
+// describeHeader leaves out what a request with an identity or a token has in
+// addition, and what differs from run to run.
 func describeHeader(h http.Header) string {
 	var b strings.Builder
 	for _, name := range sortedKeys(h) {
 		values := h[name]
 		switch name {
-		case "Traceparent", "Baggage", "Date":
+		case "Traceparent", "Baggage", "Fault-Token", "Date":
 			continue
 		case "Sec-Websocket-Key", "Sec-Websocket-Accept", "Connect-Timeout-Ms", "Grpc-Timeout":
 			values = []string{"…"}

@@ -42,7 +42,7 @@ func (x *exchange) echo(acknowledged <-chan int) *echo.Echo {
 		return func(c *echo.Context) error {
 			x.runs(1)
 			defer x.runs(-1)
-			x.note("echo", fmt.Sprint(c.Path(), " ", c.RealIP(), " ", describeWriter(c.Response())))
+			x.note("echo", fmt.Sprint(c.Path(), " ", c.RealIP(), " ", x.describeWriter(c.Response())))
 			err := next(c)
 			x.note("echo", describeError(err))
 			return err

@@ -22,7 +22,7 @@ func (x *exchange) gin(acknowledged <-chan int) http.Handler {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath = true
 	engine.Use(gin.RecoveryWithWriter(io.Discard), func(c *gin.Context) {
-		x.note("gin", fmt.Sprint(c.FullPath(), " ", c.ClientIP(), " ", describeWriter(c.Writer)))
+		x.note("gin", fmt.Sprint(c.FullPath(), " ", c.ClientIP(), " ", x.describeWriter(c.Writer)))
 		c.Next()
 		x.note("gin", fmt.Sprint(c.Writer.Status(), " ", c.Writer.Size(), " ", c.Errors))
 	})

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/misfit-go/misfit/grpcint"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -50,6 +51,7 @@ type rpcExchange struct {
 func recordRPC(t *testing.T, w rpcWiring, s rpcScenario) transcript {
 	t.Helper()
 	x := &rpcExchange{exchange: &exchange{T: t, notes: transcript{}}, rpc: w.build(t)}
+	x.carried = x.rpc.carried
 	x.settled = sync.NewCond(&x.mu)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	func() {
@@ -146,11 +148,12 @@ func (o rpcObserver) HandleRPC(_ context.Context, s stats.RPCStats) {
 	}
 }
 
-// describeMetadata leaves out what a request with an identity has in addition.
+// describeMetadata leaves out what a request with an identity, or a token, has in
+// addition.
 func describeMetadata(md metadata.MD) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(md)) {
-		if name == "traceparent" || name == "baggage" {
+		if name == "traceparent" || name == "baggage" || name == grpcint.TokenKey {
 			continue
 		}
 		for _, value := range md[name] {

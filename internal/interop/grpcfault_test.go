@@ -23,13 +23,14 @@ func (bearer) RequireTransportSecurity() bool { return false }
 // rpcFeatures are what else a service may do with its calls. Each has a text
 // that shows somewhere if it does it.
 var rpcFeatures = map[string]struct {
-	server     []grpc.ServerOption
-	dial       []grpc.DialOption
-	call       []grpc.CallOption
-	metadata   metadata.MD
-	size       int  // of messages
-	cutShort   bool // see rpcExchange
-	who, noted string
+	server        []grpc.ServerOption
+	dial          []grpc.DialOption
+	call          []grpc.CallOption
+	metadata      metadata.MD
+	size          int  // of messages
+	cutShort      bool // see rpcExchange
+	endedByServer bool // of grpc, and not by the interceptor or the handler
+	who, noted    string
 }{
 	"nothing": {who: "unary", noted: "FailedPrecondition"},
 	"compression": {
@@ -67,11 +68,11 @@ var rpcFeatures = map[string]struct {
 		who: "unary", noted: "trying to send message larger than max",
 	},
 	"too much for the server to receive": {
-		server: []grpc.ServerOption{grpc.MaxRecvMsgSize(1000)}, size: 1001,
+		server: []grpc.ServerOption{grpc.MaxRecvMsgSize(1000)}, size: 1001, endedByServer: true,
 		who: "count", noted: "grpc: received message larger than max",
 	},
 	"too much for the server to send": {
-		server: []grpc.ServerOption{grpc.MaxSendMsgSize(1000)}, size: 1001,
+		server: []grpc.ServerOption{grpc.MaxSendMsgSize(1000)}, size: 1001, endedByServer: true,
 		who: "chat", noted: "trying to send message larger than max",
 	},
 	"an authority of its own": {
@@ -87,9 +88,14 @@ func TestCallsGoUnnoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rpcUnnoticed(t, func(ctx context.Context, x *rpcExchange) {
 				x.cutShort = f.cutShort
+				if f.endedByServer {
+					x.carried.answeredByOthers()
+				}
 				addr := x.serve(x.testService, append(f.server, grpc.StatsHandler(x.observed("server")))...)
 				conn := x.dial(addr, append(f.dial, grpc.WithStatsHandler(x.observed("client")))...)
-				x.callAll(metadata.NewOutgoingContext(x.rpc.caller(ctx), f.metadata), conn, f.size, f.call...)
+				ctx = x.rpc.caller(ctx)
+				md, _ := metadata.FromOutgoingContext(ctx)
+				x.callAll(metadata.NewOutgoingContext(ctx, metadata.Join(md, f.metadata)), conn, f.size, f.call...)
 				require.Contains(x, x.noted(f.who), f.noted)
 			})
 		})

@@ -38,17 +38,20 @@ type sighting struct {
 // the next one over the other of the two. It answers its own sighting and those
 // of the services behind it.
 type hop struct {
-	name string
-	inj  *fault.Injector // nil: it has never heard of the library
-	tel  *telemetry      // nil: it has no OpenTelemetry
-	next func(context.Context) ([]sighting, error)
-	addr string
+	name      string
+	inj       *fault.Injector // nil: it has never heard of the library
+	believing bool            // rules in the clear
+	tel       *telemetry      // nil: it has no OpenTelemetry
+	watch     func(context.Context, *hop, []string)
+	next      func(context.Context) ([]sighting, error)
+	addr      string
 }
 
 func newHop(t *testing.T, name string, library, traces bool) *hop {
-	h := &hop{name: name}
+	h := &hop{name: name, believing: true, watch: func(context.Context, *hop, []string) {}}
 	if library {
 		h.inj = fault.New(name)
+		httpmw.Transport(h.inj, "elsewhere", nil) // something to tell who a request is
 	}
 	if traces {
 		tel := newTelemetry(t, sdktrace.TraceIDRatioBased(0.5))
@@ -72,6 +75,7 @@ func (h *hop) answer(ctx context.Context) ([]sighting, error) {
 // serveHTTP starts a hop that is called over HTTP.
 func (h *hop) serveHTTP(t *testing.T, options ...httpmw.Option) {
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.watch(r.Context(), h, r.Header["Baggage"])
 		seen, err := h.answer(r.Context())
 		if mark, ok := grpcint.FromError(err); ok {
 			http.Error(w, mark.Rule+" at "+mark.Point, http.StatusBadGateway)
@@ -82,7 +86,10 @@ func (h *hop) serveHTTP(t *testing.T, options ...httpmw.Option) {
 		}
 	})
 	if h.inj != nil {
-		handler = httpmw.Middleware(h.inj, append(options, httpmw.UnsafeRequestRules())...)(handler)
+		if h.believing {
+			options = append(options, httpmw.UnsafeRequestRules())
+		}
+		handler = httpmw.Middleware(h.inj, options...)(handler)
 	}
 	if h.tel != nil {
 		handler = otelhttp.NewHandler(handler, h.name, h.tel.options...)
@@ -141,6 +148,7 @@ type rpcHop struct {
 }
 
 func (h rpcHop) UnaryCall(ctx context.Context, _ *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
+	h.hop.watch(ctx, h.hop, metadata.ValueFromIncomingContext(ctx, "baggage"))
 	seen, err := h.hop.answer(ctx)
 	if err != nil {
 		return nil, err
@@ -150,10 +158,13 @@ func (h rpcHop) UnaryCall(ctx context.Context, _ *testgrpc.SimpleRequest) (*test
 }
 
 // serveRPC starts a hop that is called over gRPC.
-func (h *hop) serveRPC(t *testing.T) {
+func (h *hop) serveRPC(t *testing.T, own ...grpcint.Option) {
 	var options []grpc.ServerOption
 	if h.inj != nil {
-		options = grpcint.ServerOptions(h.inj, grpcint.UnsafeRequestRules())
+		if h.believing {
+			own = append(own, grpcint.UnsafeRequestRules())
+		}
+		options = grpcint.ServerOptions(h.inj, own...)
 	}
 	if h.tel != nil {
 		options = append(options, h.tel.server(tracesAndBaggage))
@@ -231,6 +242,7 @@ const ruleAtRatings = `{"id": "mine", "target": {"points": ["grpc.server:ratings
 // services that trace, that do not, and that have never heard of the library;
 // so does the rule that it carries.
 func TestScopeCrossesHTTPAndRPC(t *testing.T) {
+	needsFaults(t)
 	for name, build := range map[string]func(*testing.T) chain{
 		"nobody traces":            func(t *testing.T) chain { return newChain(t, false) },
 		"everyone traces":          func(t *testing.T) chain { return newChain(t, true) },
@@ -299,6 +311,7 @@ func hitsExactlyOne(t *testing.T, ctx context.Context, c chain, base http.RoundT
 
 // A rule that enters in the metadata of a call goes on over HTTP.
 func TestRuleOfMetadataCrossesHTTP(t *testing.T) {
+	needsFaults(t)
 	for name, strangers := range map[string][]string{"nobody traces": nil, "a stranger in HTTP": {"stock"}} {
 		t.Run(name, func(t *testing.T) {
 			c := newChain(t, false, strangers...)

@@ -203,6 +203,7 @@ func runInterop(t *testing.T, w rpcWiring, security transportSecurity) {
 // Every case fails where a rule does apply: to the call, to each attempt of it,
 // or at the server.
 func TestInteropNoticesFaults(t *testing.T) {
+	needsFaults(t)
 	for _, w := range []struct {
 		rpcWiring
 		spared []string // cases that may be over before the fault shows, or that it does not reach

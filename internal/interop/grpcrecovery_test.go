@@ -43,6 +43,7 @@ func everyKind(ctx context.Context, conn *grpc.ClientConn) map[string]error {
 // Behind the recovery interceptors of go-grpc-middleware a panic is what they
 // make of it, and the server lives on.
 func TestRecoveredPanics(t *testing.T) {
+	needsFaults(t)
 	for name, test := range map[string]struct {
 		options []recovery.Option
 		want    codes.Code
@@ -89,6 +90,7 @@ func TestRecoveredPanics(t *testing.T) {
 
 // Without them no rule that panics is armed, and its status says so.
 func TestPanicsThatNobodyRecovers(t *testing.T) {
+	needsFaults(t)
 	inj := fault.New(dependency)
 	server := grpc.NewServer(grpcint.ServerOptions(inj)...)
 	testgrpc.RegisterTestServiceServer(server, interop.NewTestServer())

@@ -68,6 +68,7 @@ func reflects(service string) func(context.Context, *grpc.ClientConn) error {
 // A rule for everything at a point spares health checks and reflection, at
 // either end, and a rule that names them does not.
 func TestReservedServices(t *testing.T) {
+	needsFaults(t)
 	for _, point := range []string{"grpc.server:*", "grpc.client:*"} {
 		t.Run(point, func(t *testing.T) {
 			inj := fault.New(dependency)
@@ -100,6 +101,7 @@ func TestReservedServices(t *testing.T) {
 // A client that balances by health keeps its server while everything else
 // there fails, and loses it when a rule names the health service.
 func TestHealthCheckingClient(t *testing.T) {
+	needsFaults(t)
 	const config = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
 	for name, test := range map[string]struct {
 		operation string

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/misfit-go/misfit/grpcint"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -174,6 +175,9 @@ func (x *rpcExchange) asking(who string, options []grpc.CallOption, call func([]
 		grpc.OnFinish(func(err error) { x.note(who, "finished: "+describeStatus(err)) }),
 	}, options...))
 	x.settle()
+	if !x.cutShort {
+		x.carried.hear(trailer[grpcint.StatusKey], false)
+	}
 	x.note(who, fmt.Sprintf("options: %s %s %v local %v security %v", describeMetadata(header), x.describeTrailer(trailer),
 		answered.Addr, answered.LocalAddr, answered.AuthInfo))
 }

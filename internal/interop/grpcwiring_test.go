@@ -11,10 +11,12 @@ import (
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/grpcint"
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/scope"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -35,6 +37,7 @@ type rpcWiring struct {
 	identified bool         // calls are made for a request with an identity, and the server identifies them
 	attempts   bool         // each attempt is a point of its own
 	together   bool         // both sides are one process
+	token      edit         // of the rule of the token that calls carry, in baggage if they are identified; nil: they carry none
 }
 
 // rpcWirings are those in which no fault applies to any call.
@@ -56,6 +59,10 @@ var rpcWirings = []rpcWiring{
 	{name: "attempts, another operation", attempts: true, here: true, rules: everyFault(otherOperation)},
 	{name: "attempts, 0 % of calls", attempts: true, here: true, rules: everyFault(who(scope.Percent(0, scope.PerCall)))},
 	{name: "attempts, identified, another customer", attempts: true, identified: true, here: true, rules: everyFault(who(scope.Customers("nobody")))},
+	{name: "a token for another dependency", token: at("grpc.*:elsewhere")},
+	{name: "a token for another customer", together: true, token: func(r *fault.Rule) { everywhere(r); who(scope.Customers("nobody"))(r) }},
+	{name: "identified, a token for another operation", identified: true, token: func(r *fault.Rule) { everywhere(r); otherOperation(r) }},
+	{name: "attempts, identified, a token for another dependency", attempts: true, identified: true, token: at("grpc.*:elsewhere")},
 }
 
 func everywhere(r *fault.Rule) { at("grpc.*:" + dependency)(r) }
@@ -86,22 +93,33 @@ func everyFault(e edit) []fault.Rule {
 type rpcWired struct {
 	rpcWiring
 	client, server *fault.Injector // nil: without the library
+	carried        *carriedToken   // nil: none
 }
 
 func (w rpcWiring) build(t *testing.T) rpcWired {
+	if absent.Machinery { // in the same places, with nothing to aim
+		w.rules, w.here, w.spent, w.token = nil, false, false, nil
+	}
 	built := rpcWired{rpcWiring: w}
 	if w.name == "" {
 		return built
 	}
-	built.server = fault.New(dependency)
+	var options []fault.Option
+	if w.token != nil {
+		built.carried = newCarriedToken(t, w.token, dependency)
+		options = append(options, fault.WithTokens(built.carried.verifier))
+	}
+	built.server = fault.New(dependency, options...)
 	built.client = built.server
 	if !w.together {
-		built.client = fault.New(service)
+		built.client = fault.New(service, options...)
 	}
 	built.serverOptions()
 	built.dialOptions()
-	require.NoError(t, built.server.Put(w.rules...))
-	require.NoError(t, built.client.Put(w.rules...))
+	if len(w.rules) > 0 {
+		require.NoError(t, built.server.Put(w.rules...))
+		require.NoError(t, built.client.Put(w.rules...))
+	}
 	if w.spent {
 		built.spend(t)
 	}
@@ -135,7 +153,7 @@ func (w rpcWired) serverOptions() []grpc.ServerOption {
 // that it does not know the request of, if the wiring says that it does. A
 // server without rules and clients has no use for that.
 func (w rpcWired) known() []grpc.ServerOption {
-	if !w.identified || !w.here && !w.together {
+	if !w.identified || !w.here && !w.together || absent.Machinery {
 		return nil
 	}
 	want := &scope.Request{ID: "r-1", Customer: "42", Attributes: map[string]string{"region": "north", "plan": "gold"}}
@@ -173,12 +191,18 @@ func (w rpcWired) dialOptions() []grpc.DialOption {
 }
 
 // caller returns the context of a call, as part of a request that has an
-// identity if the wiring says so.
+// identity, or a token, if the wiring says so.
 func (w rpcWired) caller(ctx context.Context) context.Context {
-	if !w.identified {
-		return ctx
+	switch {
+	case w.identified:
+		ctx = scope.With(ctx, scope.Request{ID: "r-1", Customer: "42", Attributes: map[string]string{"region": "north"}})
+		if w.carried != nil {
+			ctx = w.client.Receive(ctx, fault.Sent{Tokens: []string{w.carried.text}})
+		}
+	case w.carried != nil:
+		ctx = metadata.AppendToOutgoingContext(ctx, grpcint.TokenKey, w.carried.text)
 	}
-	return scope.With(ctx, scope.Request{ID: "r-1", Customer: "42", Attributes: map[string]string{"region": "north"}})
+	return ctx
 }
 
 // verify checks that the rules were live where the wiring says, and that none
@@ -195,7 +219,7 @@ func (w rpcWired) verify(t *testing.T) {
 	want := map[*fault.Injector][]string{w.client: {clientPoint}}
 	want[w.server] = append(want[w.server], rpcServerPoint)
 	for inj, points := range want {
-		live := inj.Rules()
+		live := w.carried.unused(t, inj.Service(), inj.Rules())
 		require.Len(t, live, len(w.rules))
 		var armed []string
 		for _, r := range live {

@@ -113,7 +113,7 @@ var loopback = regexp.MustCompile(`(127\.0\.0\.1|\[::1\]|localhost):[0-9]+`)
 func (x *exchange) note(who, what string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.notes[who] = append(x.notes[who], loopback.ReplaceAllString(what, "HOST"))
+	x.notes[who] = append(x.notes[who], loopback.ReplaceAllString(x.carried.without(who, what), "HOST"))
 }
 
 // noted returns what somebody noted so far.
@@ -164,7 +164,7 @@ func (x *exchange) observed(who string, h http.Handler) http.Handler {
 		x.runs(1)
 		defer x.runs(-1)
 		x.note(who, describeRequest(r))
-		x.note(who, describeWriter(w))
+		x.note(who, x.describeWriter(w))
 		h.ServeHTTP(w, r)
 	})
 }

@@ -22,6 +22,7 @@ import (
 // span no span shows it. The span of an attempt, and a server's, are there
 // first, and the event is theirs, whether the call is unary or a stream.
 func TestSpansOfFaultedRPCs(t *testing.T) {
+	needsFaults(t)
 	delayed := fault.Fault{Delay: &fault.Delay{Fixed: time.Millisecond}}
 	cut := fault.Fault{Stream: &fault.StreamFault{Cut: true}}
 	for name, test := range map[string]struct {
@@ -98,6 +99,7 @@ func kinds(k ...trace.SpanKind) []trace.SpanKind { return k }
 // Of attempts that the retry policy of a service config makes, each has a span,
 // and the one that was failed shows the hit.
 func TestSpansOfRetriedRPCs(t *testing.T) {
+	needsFaults(t)
 	const config = `{"methodConfig": [{"name": [{}], "retryPolicy": {
 		"maxAttempts": 2, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 	for kind, call := range rpcKinds {

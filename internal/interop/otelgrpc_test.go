@@ -137,7 +137,7 @@ var rpcKinds = map[string]func(context.Context, *grpc.ClientConn) error{
 }
 
 // dialings are the two ways to have a client faulted.
-var dialings = map[string]func(*fault.Injector, string) []grpc.DialOption{
+var dialings = map[string]func(*fault.Injector, string, ...grpcint.ClientOption) []grpc.DialOption{
 	"calls":    grpcint.DialOptions,
 	"attempts": grpcint.AttemptDialOptions,
 }
@@ -164,6 +164,7 @@ func membersOf(md metadata.MD) []string { return strings.Split(strings.Join(md["
 // or there is no OpenTelemetry, our members travel all the same, and those of
 // others with them.
 func TestNothingIsWrittenTwiceOverRPC(t *testing.T) {
+	needsFaults(t)
 	for name, p := range map[string]propagation.TextMapPropagator{"traces and baggage": tracesAndBaggage, "traces": onlyTraces, "nothing": nil} {
 		for dialing, dial := range dialings {
 			for kind, call := range rpcKinds {
@@ -205,6 +206,7 @@ func TestNothingIsWrittenTwiceOverRPC(t *testing.T) {
 // What others wrote into the metadata themselves stays, and a trace that
 // arrived goes on as it came through a service without OpenTelemetry.
 func TestMetadataOfOthersPassThrough(t *testing.T) {
+	needsFaults(t)
 	b := newRPCBackend(t, grpcint.ServerOptions(passingOn(dependency))...)
 	middle := fault.New("middle")
 	conn := connectTo(t, b.addr, t.Cleanup, grpcint.DialOptions(middle, dependency)...)
@@ -232,6 +234,7 @@ func TestMetadataOfOthersPassThrough(t *testing.T) {
 // The trace that the caller, or the server, has started is the identity of the
 // request.
 func TestTraceIsTheIdentityOverRPC(t *testing.T) {
+	needsFaults(t)
 	for kind, call := range rpcKinds {
 		t.Run(kind, func(t *testing.T) {
 			tel := newTelemetry(t, sdktrace.AlwaysSample())

@@ -113,6 +113,7 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 // What the service sets after With has put the identity there still travels,
 // and an otelhttp whose propagator knows no baggage does not stop ours.
 func TestOtelhttpWithoutBaggage(t *testing.T) {
+	needsFaults(t)
 	tel := newTelemetry(t, sdktrace.NeverSample())
 	tel.options = append(tel.options, otelhttp.WithPropagators(propagation.TraceContext{}))
 	b := newBackend(t)
@@ -124,6 +125,7 @@ func TestOtelhttpWithoutBaggage(t *testing.T) {
 
 // The trace that a tracing server starts is the identity of the request.
 func TestTraceOfTheServerIsTheIdentity(t *testing.T) {
+	needsFaults(t)
 	tel := newTelemetry(t, sdktrace.AlwaysSample())
 	inj := fault.New("edge")
 	require.NoError(t, inj.Put(rule(scope.Percent(50, scope.PerRequest))))
@@ -199,6 +201,7 @@ func forward(w http.ResponseWriter, r *http.Request, client *http.Client, url st
 // One request keeps its scope through a service that does not import the
 // library, and so does the verdict on a percentage of requests.
 func TestScopeCrossesAServiceWithoutTheLibrary(t *testing.T) {
+	needsFaults(t)
 	ratings := newBackend(t)
 	identify := httpmw.Identify(func(r *http.Request) scope.Request {
 		return scope.Request{Customer: r.Header.Get("X-Customer")}
@@ -214,7 +217,7 @@ func TestScopeCrossesAServiceWithoutTheLibrary(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		return resp.Header["Seen-Fault"]
 	}
-	const here = `applied;rule="ratings-down";point="http.client:ratings"`
+	const here = `applied;rule="ratings-down";point="http.client:ratings";service="inner"`
 	require.NoError(t, inner.Put(rule(scope.Customers("42"))))
 	require.Equal(t, []string{here}, visit("42"))
 	require.Empty(t, visit("43"))

@@ -78,6 +78,9 @@ func TestRequestTrailersUnannounced(t *testing.T) {
 // closes the connection.
 func TestMaxBytes(t *testing.T) {
 	unnoticedByProtocol(t, func(ctx context.Context, x *exchange, p protocol) {
+		if x.carried != nil && p == http1 {
+			x.Skip("known limit, see docs/http.md: net/http closes the connection only if it is told by its own ResponseWriter")
+		}
 		server := x.serve(p, "server", http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
 			x.note("server", describeError(err))

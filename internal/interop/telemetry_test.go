@@ -67,6 +67,7 @@ func point(t *testing.T, s scope.Scope, what fault.Fault, options ...fault.Optio
 var unavailable = fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}
 
 func TestMetrics(t *testing.T) {
+	needsFaults(t)
 	provider, reader := newMeter(t)
 	inj, p := point(t, scope.Customers("customer-42"), unavailable, fault.WithMeterProvider(provider))
 	ctx := scope.With(context.Background(), scope.Request{ID: "request-id-1", Customer: "customer-42", Attributes: map[string]string{"plan": "plan-gold"}})
@@ -110,6 +111,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestHeldCallsInMetrics(t *testing.T) {
+	needsFaults(t)
 	provider, reader := newMeter(t)
 	synctest.Test(t, func(t *testing.T) {
 		inj, p := point(t, scope.Everyone(), fault.Fault{BlackHole: true}, fault.WithMeterProvider(provider))
@@ -126,6 +128,7 @@ func TestHeldCallsInMetrics(t *testing.T) {
 
 // The injectors of one process add up, and those that are gone are let go of.
 func TestInjectorsShareAProvider(t *testing.T) {
+	needsFaults(t)
 	provider, reader := newMeter(t)
 	halted := func() int64 { return read(t, reader)["misfit.halted{} {injector}"] }
 	kept := fault.New("kept", fault.WithMeterProvider(provider))
@@ -139,6 +142,7 @@ func TestInjectorsShareAProvider(t *testing.T) {
 
 // A service may install its SDK after it has made the injector.
 func TestGlobalMeterProvider(t *testing.T) {
+	needsFaults(t)
 	if reflect.TypeOf(otel.GetMeterProvider()) == reflect.TypeFor[noop.MeterProvider]() {
 		t.Skip("the global provider hands over only once in a process") // go test -count
 	}
@@ -157,6 +161,7 @@ func TestGlobalMeterProvider(t *testing.T) {
 }
 
 func TestSpans(t *testing.T) {
+	needsFaults(t)
 	synctest.Test(t, func(t *testing.T) {
 		spans := tracetest.NewInMemoryExporter()
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))

@@ -33,6 +33,7 @@ var update = flag.Bool("update", false, "write into docs/observability.md what i
 // got is the one that the page shows, and so are the rule and the answer to
 // why another customer was not hit.
 func TestObservabilityPage(t *testing.T) {
+	needsFaults(t)
 	spans := tracetest.NewInMemoryExporter()
 	ratings := newTraced(t, spans, "ratings", "", nil)
 	product := newTraced(t, spans, "product", "ratings", ratings)

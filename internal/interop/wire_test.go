@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var varies = regexp.MustCompile(`(?m)^(Date|Baggage|Traceparent): .*\r\n`)
+var varies = regexp.MustCompile(`(?m)^(Date|Baggage|Traceparent|Fault-Token): .*\r\n`)
 
 // What a server puts on the wire is the same to the byte.
 func TestBytesOfResponses(t *testing.T) {
@@ -64,6 +64,7 @@ func (x *exchange) exactly(ctx context.Context, addr, request string) string {
 	answer, err := io.ReadAll(conn)
 	require.NoError(x, err)
 	require.True(x, strings.HasPrefix(string(answer), "HTTP/1."))
+	x.carried.hearWire(request, string(answer))
 	x.settle()
 	return string(answer)
 }
@@ -72,6 +73,7 @@ func (x *exchange) exactly(ctx context.Context, addr, request string) string {
 // of an identity.
 func TestBytesOfRequests(t *testing.T) {
 	unnoticed(t, func(ctx context.Context, x *exchange) {
+		x.carried.answeredByOthers()
 		for _, kind := range []string{"none", "no body", "known", "unknown", "declared", "chunked"} {
 			addr, received := x.recorder()
 			req, err := bodies(ctx, "http://"+addr+"/a%2Fb/../c?d=e;f")[kind]()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/httpmw"
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/scope"
 	"github.com/stretchr/testify/require"
 )
@@ -36,6 +37,7 @@ type wiring struct {
 	spent      bool // the rules have done all they may
 	identified bool // requests come with an identity, and the service identifies them
 	here       bool // the rules are aimed at the very points of the scenario
+	token      edit // of the rule of the token that requests carry, in baggage if they are identified; nil: they carry none
 }
 
 // bare is without the library.
@@ -57,6 +59,12 @@ var wirings = []wiring{
 	{name: "identified, idle", identified: true},
 	{name: "identified, another customer", identified: true, here: true, rules: aimedHere(who(scope.Customers("nobody")))},
 	{name: "identified, 0 %", identified: true, here: true, rules: aimedHere(who(scope.Percent(0, scope.PerCustomer)))},
+	{name: "a token for another dependency", token: at("http.client:elsewhere")},
+	{name: "a token for another customer", token: func(r *fault.Rule) {
+		r.Target.Points = []string{serverPoint, clientPoint}
+		r.Scope = scope.Customers("nobody")
+	}},
+	{name: "identified, a token for another dependency", identified: true, token: at("http.client:elsewhere")},
 }
 
 type edit = func(*fault.Rule)
@@ -94,9 +102,13 @@ type wired struct {
 	middleware func(http.Handler) http.Handler           // around a handler
 	transport  func(http.RoundTripper) http.RoundTripper // around a client inside a service
 	elsewhere  http.RoundTripper                         // another dependency of the same service
+	carried    *carriedToken                             // nil: none
 }
 
 func (w wiring) build(t *testing.T) wired {
+	if absent.Machinery { // in the same places, with nothing to aim
+		w.rules, w.here, w.spent, w.token = nil, false, false, nil
+	}
 	built := wired{
 		wiring:     w,
 		middleware: func(h http.Handler) http.Handler { return h },
@@ -106,6 +118,10 @@ func (w wiring) build(t *testing.T) wired {
 		return built
 	}
 	built.inj = fault.New(service)
+	if w.token != nil {
+		built.carried = newCarriedToken(t, w.token, service)
+		built.inj = fault.New(service, fault.WithTokens(built.carried.keys.verifier))
+	}
 	var options []httpmw.Option
 	if w.identified {
 		options = append(options, httpmw.Identify(func(*http.Request) scope.Request { return scope.Request{Customer: "42"} }))
@@ -114,7 +130,9 @@ func (w wiring) build(t *testing.T) wired {
 	built.transport = func(rt http.RoundTripper) http.RoundTripper { return httpmw.Transport(built.inj, dependency, rt) }
 	built.transport(nil)
 	built.elsewhere = httpmw.Transport(built.inj, "elsewhere", nil)
-	require.NoError(t, built.inj.Put(w.rules...))
+	if len(w.rules) > 0 {
+		require.NoError(t, built.inj.Put(w.rules...))
+	}
 	if w.spent {
 		spend(t, built)
 	}
@@ -136,7 +154,7 @@ func spend(t *testing.T, built wired) {
 // none of them did anything.
 func (w wired) verify(t *testing.T) {
 	t.Helper()
-	live := w.inj.Rules()
+	live := w.carried.unused(t, service, w.inj.Rules())
 	require.Len(t, live, len(w.rules))
 	var armed []string
 	for _, r := range live {
@@ -156,27 +174,45 @@ func (w wired) verify(t *testing.T) {
 // service, which carries an identity if the wiring says so.
 func (w wired) caller(base http.RoundTripper) http.RoundTripper {
 	wrapped := w.transport(base)
-	if !w.identified {
-		return wrapped
+	if w.identified {
+		wrapped = identifiedCaller{wrapped, w}
 	}
-	return identifiedCaller{wrapped}
+	if w.carried != nil {
+		wrapped = tokenCaller{wrapped, w}
+	}
+	return wrapped
 }
 
-// stamp adds the headers of a caller that has an identity.
+// stamps reports whether callers have headers to add.
+func (w wired) stamps() bool { return w.identified || w.carried != nil }
+
+// stamp adds the headers of a caller that has an identity, or a token.
 func (w wired) stamp(h http.Header) http.Header {
 	if w.identified {
 		h.Set("Traceparent", callersTrace)
 		h.Set("Baggage", callersBaggage)
+	}
+	if w.carried != nil && w.identified {
+		h.Add("Baggage", string(scope.TokenMember)+"="+w.carried.text)
+	} else if w.carried != nil {
+		h.Set(httpmw.TokenHeader, w.carried.text)
 	}
 	return h
 }
 
 // identifiedCaller makes each call as part of a request with an identity,
 // which also stands in its headers already.
-type identifiedCaller struct{ next http.RoundTripper }
+type identifiedCaller struct {
+	next http.RoundTripper
+	wired
+}
 
 func (c identifiedCaller) RoundTrip(req *http.Request) (*http.Response, error) {
-	carrying := req.WithContext(scope.With(req.Context(), scope.Request{ID: "r-1", Customer: "42"}))
+	ctx := scope.With(req.Context(), scope.Request{ID: "r-1", Customer: "42"})
+	if c.carried != nil {
+		ctx = c.inj.Receive(ctx, fault.Sent{Tokens: []string{c.carried.text}})
+	}
+	carrying := req.WithContext(ctx)
 	carrying.Header = wired{wiring: wiring{identified: true}}.stamp(req.Header.Clone())
 	return c.next.RoundTrip(carrying)
 }
@@ -186,3 +222,21 @@ func (c identifiedCaller) CloseIdleConnections() {
 }
 
 var discard = log.New(io.Discard, "", 0)
+
+// disablings are what is to be seen of a library that is disabled, or is not: one
+// that is left out is as a disabled one.
+func disablings() []bool {
+	if absent.Machinery {
+		return []bool{true}
+	}
+	return []bool{false, true}
+}
+
+// needsFaults skips a test of faults, or of who a request is, in a build that has
+// neither.
+func needsFaults(t *testing.T) {
+	t.Helper()
+	if absent.Machinery {
+		t.Skip("built with the tag misfit_off: nothing is injected")
+	}
+}

@@ -27,7 +27,9 @@ func callHTTP(inj *fault.Injector, key token.Key) ([]call, func(), error) {
 	carried := inj.Point("custom", "carried")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /carried", func(w http.ResponseWriter, r *http.Request) {
-		if err := carried.Inject(r.Context(), fault.Operation{Name: "GET"}); err != nil {
+		err := carried.Inject(r.Context(), fault.Operation{Name: "GET"})
+		w.Header().Set("Answer", fault.Answer(r.Context())) // as an adapter of one's own would
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		}
 	})
