@@ -50,16 +50,15 @@ func (s *server) streamWithoutFaults(srv any, ss grpc.ServerStream, info *grpc.S
 
 // needsIdentity reports whether anything says who the request is, or has to.
 func (s *server) needsIdentity(ctx context.Context, stranger bool) bool {
-	if stranger && scope.Has(ctx) {
-		return true // its baggage is to be that of who it is
-	}
 	switch {
 	case s.inj.Idle():
 		return false
+	case stranger: // who has an identity already, if he could say that he has one
+		return s.identify != nil || s.inj.NeedsIdentity()
 	case s.identify != nil, s.inj.NeedsIdentity(), has(ctx, baggageKey, traceparentKey):
 		return true
 	}
-	return stranger && scope.HasTrace(ctx)
+	return false
 }
 
 // identified returns the context of a call with its identity in it.
@@ -116,15 +115,22 @@ func (s *server) isStranger(ctx context.Context, method string) (stranger bool) 
 }
 
 // disowned returns ctx without anything by which a stranger could say who it is or
-// ask for faults, but for a token.
+// ask for faults, but for a token. It has an identity that he did not pick, in its
+// metadata too, since the handler may pass these on by itself.
 func disowned(ctx context.Context) context.Context {
-	if !scope.Has(ctx) { // else the baggage is that of somebody whom the service knows
-		ctx = scope.StripContext(ctx, scope.TokenMember)
+	md := withoutFaultMetadata(metadataOf(ctx), scope.TokenMember)
+	if !scope.HasTrace(ctx) && !scope.Has(ctx) && !has(ctx, claimKeys...) {
+		if md == nil {
+			return ctx // it says nothing, and so will nobody behind believe it
+		}
+		return metadata.NewIncomingContext(ctx, md)
 	}
-	if md := withoutFaultMetadata(metadataOf(ctx), scope.TokenMember); md != nil {
-		ctx = metadata.NewIncomingContext(ctx, md)
+	if md == nil {
+		md = metadataOf(ctx).Copy()
 	}
-	return ctx
+	ctx, _ = scope.EnterPublic(ctx, outgoing(md), nil)
+	scope.Inject(ctx, outgoing(md))
+	return metadata.NewIncomingContext(ctx, md)
 }
 
 // withoutFaultMetadata returns a copy of md without our members of its baggage,
@@ -144,6 +150,8 @@ func withoutFaultMetadata(md metadata.MD, keep ...scope.Member) metadata.MD {
 	}
 	return md
 }
+
+var claimKeys = scope.ClaimHeaders()
 
 // clearKeys are those that ask for faults and that nobody vouches for.
 var clearKeys = append([]string{RuleKey}, envoyfault.Names()...)

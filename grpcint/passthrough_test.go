@@ -71,8 +71,9 @@ func TestPassThroughProtects(t *testing.T) {
 		them := newRig(t, withDial(dial(fault.New("backend"), "them", grpcint.ThirdParty())...))
 		for _, r := range rpcs {
 			require.NoError(t, r.timed(lies(t.Context()), x).err)
-			md, _ := metadata.FromIncomingContext(x.service.took()[0].ctx)
-			require.Equal(t, []string{"theirs=1"}, md["baggage"], name)
+			h := x.service.took()[0]
+			md, _ := metadata.FromIncomingContext(h.ctx)
+			require.Equal(t, []string{"theirs=1,misfit.id=" + h.who.ID}, md["baggage"], name)
 			require.Empty(t, md[grpcint.RuleKey])
 
 			ctx := scope.With(lies(t.Context()), scope.Request{Customer: "alice"})

@@ -152,17 +152,17 @@ func TestPublicEndpoint(t *testing.T) {
 			require.Empty(t, s.trailer[grpcint.StatusKey])
 			h := x.service.took()[0]
 			md, _ := metadata.FromIncomingContext(h.ctx)
-			require.Equal(t, []string{"theirs=1"}, md["baggage"])
+			require.Equal(t, []string{"theirs=1,misfit.id=" + h.who.ID}, md["baggage"])
 			require.Len(t, md["traceparent"], 1)
 			require.Empty(t, md[grpcint.RuleKey])
 			require.Empty(t, md["x-envoy-fault-abort-request"])
-			if disabled {
-				require.Nil(t, h.who)
+			require.Len(t, h.who.ID, 32)
+			if disabled { // nobody is asked who it is
+				require.Empty(t, h.who.Customer)
 				continue
 			}
 			require.Equal(t, "alice", h.who.Customer)
 			require.Empty(t, h.who.Attributes)
-			require.Len(t, h.who.ID, 32)
 			require.NotEqual(t, "4bf92f3577b34da6a3ce929d0e0e4736", h.who.ID)
 			require.Equal(t, h.who.ID, baggage.FromContext(h.ctx).Member("misfit.id").Value())
 		}

@@ -1,10 +1,8 @@
 package httpmw
 
 import (
-	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 
 	"github.com/felixge/httpsnoop"
@@ -42,9 +40,6 @@ func answering(w http.ResponseWriter, ctx context.Context) (http.ResponseWriter,
 		},
 		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
 			return func() { answer(); next() }
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) { answered = true; return next() }
 		},
 	}), answer
 }

@@ -37,16 +37,15 @@ func (m *middleware) enter(r *http.Request) *http.Request {
 
 // needsIdentity reports whether anything says who the request is, or has to.
 func (m *middleware) needsIdentity(r *http.Request, stranger bool) bool {
-	if stranger && scope.Has(r.Context()) {
-		return true // its baggage is to be that of who it is
-	}
 	switch {
 	case m.inj.Idle():
 		return false
+	case stranger: // who has an identity already, if he could say that he has one
+		return m.identify != nil || m.inj.NeedsIdentity()
 	case m.identify != nil, r.Header[baggageHeader] != nil, r.Header[traceparentHeader] != nil, m.inj.NeedsIdentity():
 		return true
 	}
-	return stranger && scope.HasTrace(r.Context())
+	return false
 }
 
 // identified returns the request's context with its identity in it.
@@ -76,7 +75,7 @@ func (m *middleware) sent(r *http.Request, stranger bool) (sent fault.Sent, some
 		sent.Rules = r.Header[RuleHeader]
 		some = some || len(sent.Rules) > 0 || scope.RuleMember.In(r.Header[baggageHeader]) || scope.RuleMember.Of(r.Context()) != ""
 	}
-	if m.envoy != nil && !stranger && asksEnvoy(r.Header) {
+	if m.envoy != nil && !stranger && hasAny(r.Header, envoyHeaders) {
 		rule, drawn, ignored := m.point.EnvoyRule(*m.envoy, r.Header, isGRPC(r))
 		m.inj.Report(ignored)
 		if drawn {
@@ -87,9 +86,8 @@ func (m *middleware) sent(r *http.Request, stranger bool) (sent fault.Sent, some
 	return sent, some
 }
 
-// asksEnvoy reports whether h has one of Envoy's headers.
-func asksEnvoy(h http.Header) bool {
-	return slices.ContainsFunc(envoyHeaders, func(name string) bool { return h[name] != nil })
+func hasAny(h http.Header, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return h[name] != nil })
 }
 
 func isGRPC(r *http.Request) bool {
@@ -110,21 +108,26 @@ func (m *middleware) isStranger(r *http.Request) (stranger bool) {
 	return m.public(r)
 }
 
-// disowned returns the request, or a copy of it, without anything by which a
-// stranger could say who it is or ask for faults, but for a token.
+// disowned returns a copy of the request without anything by which a stranger could
+// say who it is or ask for faults, but for a token. It has an identity that he did
+// not pick, in its header too, since the handler may pass that on by itself.
 func disowned(r *http.Request) *http.Request {
-	ctx := r.Context()
-	if !scope.Has(ctx) { // else the baggage is that of somebody whom the service knows
-		ctx = scope.StripContext(ctx, scope.TokenMember)
-	}
 	header := withoutFaultHeaders(r.Header, scope.TokenMember)
-	if ctx == r.Context() && header == nil {
-		return r
-	}
-	inner := r.WithContext(ctx)
-	if header != nil {
+	if !scope.HasTrace(r.Context()) && !scope.Has(r.Context()) && !hasAny(r.Header, claimHeaders) {
+		if header == nil {
+			return r // it says nothing, and so will nobody behind believe it
+		}
+		inner := r.WithContext(r.Context())
 		inner.Header = header
+		return inner
 	}
+	if header == nil {
+		header = r.Header.Clone()
+	}
+	ctx, _ := scope.EnterPublic(r.Context(), headers(header), nil)
+	scope.Inject(ctx, headers(header))
+	inner := r.WithContext(ctx)
+	inner.Header = header
 	return inner
 }
 
@@ -155,14 +158,16 @@ func withoutFaultHeaders(h http.Header, keep ...scope.Member) http.Header {
 // clearHeaders are those that ask for faults and that nobody vouches for.
 var (
 	clearHeaders = append([]string{RuleHeader}, envoyHeaders...)
-	envoyHeaders = func() []string {
-		names := envoyfault.Names()
-		for i, name := range names {
-			names[i] = http.CanonicalHeaderKey(name)
-		}
-		return names
-	}()
+	envoyHeaders = canonical(envoyfault.Names())
+	claimHeaders = canonical(scope.ClaimHeaders())
 )
+
+func canonical(names []string) []string {
+	for i, name := range names {
+		names[i] = http.CanonicalHeaderKey(name)
+	}
+	return names
+}
 
 // headers lets the scope package read and write an http.Header.
 type headers http.Header

@@ -55,8 +55,8 @@ func TestPassThroughProtects(t *testing.T) {
 	handler.ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Empty(t, w.Header())
-	theirs := http.Header{"Traceparent": {traceparent}, "Baggage": {" theirs=1;p=2"}}
-	require.Equal(t, theirs, here.Header)
-	require.Equal(t, theirs, there.Header)
-	require.Zero(t, baggage.FromContext(there.Context()).Len())
+	given := scope.From(here.Context()).ID
+	require.Equal(t, http.Header{"Traceparent": {traceparent}, "Baggage": {"theirs=1;p=2,misfit.id=" + given}}, here.Header)
+	require.Equal(t, http.Header{"Traceparent": {traceparent}, "Baggage": {" theirs=1;p=2"}}, there.Header)
+	require.Equal(t, "theirs=1;p=2", baggage.FromContext(there.Context()).String())
 }

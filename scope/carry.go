@@ -50,11 +50,21 @@ func extractContext(ctx context.Context, carrier propagation.TextMapCarrier) (co
 		return ctx, nil
 	}
 	bag, err := parseBaggage(values(carrier, baggageHeader))
-	if bag.Len() > 0 {
+	switch {
+	case bag.Len() > 0:
 		ctx = baggage.ContextWithBaggage(ctx, bag)
+	case err != nil:
+		// Were ours put into the context, OpenTelemetry would write them over what
+		// could not be read, where the service passes that on as it came.
+		ctx = context.WithValue(ctx, unreadKey{}, true)
 	}
 	return ctx, err
 }
+
+// unreadKey marks contexts of requests whose baggage could not be read.
+type unreadKey struct{}
+
+func isUnread(ctx context.Context) bool { return ctx.Value(unreadKey{}) != nil }
 
 // Inject writes the trace context and baggage of ctx to an outgoing carrier,
 // if ctx belongs to a request; otherwise it does nothing. A header that is

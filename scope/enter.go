@@ -38,6 +38,16 @@ func EnterPublic(ctx context.Context, carrier propagation.TextMapCarrier, identi
 	return withIdentified(ctx, Request{ID: randomID()}, ignored, identify)
 }
 
+// ClaimHeaders are the headers, in lower case, by which a caller can say who a
+// request is or which trace it belongs to: to this library, or to what services
+// behind use for tracing.
+func ClaimHeaders() []string {
+	return []string{
+		traceparentHeader, baggageHeader, "b3", "x-b3-traceid", "uber-trace-id", "x-amzn-trace-id",
+		"x-cloud-trace-context", "x-datadog-trace-id", "sw8",
+	}
+}
+
 func withIdentified(ctx context.Context, who Request, ignored error, identify func() Request) (context.Context, error) {
 	if identify != nil {
 		said, err := contain(identify)

@@ -32,6 +32,9 @@ func (m Member) With(ctx context.Context, text string) (context.Context, error) 
 	if err != nil {
 		return ctx, fmt.Errorf("scope: %s cannot travel in baggage: %w", m, err)
 	}
+	if isUnread(ctx) {
+		return ctx, fmt.Errorf("scope: %s does not fit beside baggage that could not be read", m)
+	}
 	bag := baggage.FromContext(ctx).DeleteMember(string(m))
 	if !fits(bag, member) {
 		return ctx, fmt.Errorf("scope: %s of %d bytes does not fit beside %d members of baggage with %d bytes; at most %d members with %d bytes are allowed",

@@ -9,6 +9,7 @@ import (
 	"github.com/misfit-go/misfit/scope"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/trace"
 )
 
 func withBaggage(t *testing.T, text string) context.Context {
@@ -110,7 +111,7 @@ func TestEnterPublic(t *testing.T) {
 		require.Empty(t, who.Attributes)
 		require.Len(t, who.ID, 32)
 		require.NotEqual(t, traceID, who.ID, "the trace does not pick it")
-		require.True(t, scope.HasTrace(got), "but goes on")
+		require.True(t, trace.SpanContextFromContext(got).IsValid(), "but goes on")
 		want := "misfit.customer=bob,misfit.id=" + who.ID
 		if name != "and who it is is not known" {
 			want += ",misfit.token=t,theirs=1"

@@ -99,7 +99,7 @@ func With(ctx context.Context, r Request) context.Context {
 		r.ID = newID(ctx)
 	}
 	r.Attributes = maps.Clone(r.Attributes)
-	if carried, changed := withIdentity(baggage.FromContext(ctx), r, traceID(ctx)); changed {
+	if carried, changed := withIdentity(baggage.FromContext(ctx), r, traceID(ctx)); changed && !isUnread(ctx) {
 		ctx = baggage.ContextWithBaggage(ctx, carried)
 	}
 	return context.WithValue(ctx, requestKey{}, &r)

@@ -52,15 +52,6 @@ var rpcEdgeKinds = map[string]rpcEdgeKind{
 	"disabled, client, otelgrpc's only": {true, false, theirsOnlyRPC, "unary", true},
 }
 
-// unheard is edgeKind.unheard.
-func (k rpcEdgeKind) unheard(header http.Header) bool {
-	caller := "client"
-	if k.caller != "unary" {
-		caller = "proxy"
-	}
-	return edgeKind{otel: k.otel, ours: k.ours, caller: caller, disabled: k.disabled}.unheard(header)
-}
-
 // open starts such an edge and returns a client of it.
 func (k rpcEdgeKind) open(t *testing.T, leaf string, inj *fault.Injector, options ...grpcint.Option) *grpc.ClientConn {
 	tel := newTelemetry(t, sdktrace.AlwaysSample())
@@ -128,9 +119,6 @@ func TestStrangersDoNotPickTheirPercentageOverRPC(t *testing.T) {
 	for kind, k := range rpcEdgeKinds {
 		for claim, header := range claims {
 			t.Run(kind+"/"+claim, func(t *testing.T) {
-				if k.unheard(header) {
-					t.Skip(unheard)
-				}
 				conn := k.open(t, newRPCLeaf(t, scope.Percent(50, scope.PerRequest)), newEdge(t, k.disabled), grpcint.PublicEndpoint())
 				hits, misses := drawRPC(t, conn, header, draws)
 				require.True(t, hits > 0 && misses > 0, "%d hits and %d misses", hits, misses)
