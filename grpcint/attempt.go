@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/misfit-go/misfit/fault"
-	"github.com/misfit-go/misfit/internal/absent"
 	"google.golang.org/grpc"
 )
 
@@ -22,7 +21,7 @@ import (
 // A nil or disabled injector gives no options, but for a [ThirdParty].
 func AttemptDialOptions(inj *fault.Injector, dependency string, options ...ClientOption) []grpc.DialOption {
 	c := newClient(inj, attemptKind, dependency, options)
-	if absent.Machinery || inj.Disabled() {
+	if inj.Disabled() {
 		if !c.thirdParty {
 			return nil
 		}

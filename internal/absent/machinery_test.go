@@ -8,20 +8,17 @@ var machinery = []string{
 	// Which rule a call meets.
 	"fault.(*Point).decide",
 	"fault.(*snapshot).find",
-	"fault.(*liveRule).selects",
-	"fault.(*liveRule).matchOperation",
-	"fault.(*liveRule).fires",
-	"fault.(*liveRule).admit",
-	"fault.(*liveRule).arming",
+	"fault.(*liveRule).",
 	"fault.(*attempts).",
 	"fault.newDecision",
 	"scope.bucket",
 	"scope.(*Matcher).draw",
 
-	// Who a request is.
-	"scope.Enter",
-	"scope.EnterPublic",
-	"scope.Inject",
+	// Who a request is, but for a stranger's.
+	"httpmw.(*middleware).identified",
+	"grpcint.(*server).identified",
+	"httpmw.withIdentity",
+	"grpcint.withIdentity",
 
 	// What is done to a call.
 	"fault.(*firing).",
@@ -35,6 +32,7 @@ var machinery = []string{
 	"fault.(*Injector).compile",
 	"fault.(*Injector).publish",
 	"fault.(*Injector).publishAt",
+	"fault.(*Injector).updateUses",
 	"fault.newSnapshot",
 	"fault.(*Injector).takeRule",
 	"fault.(*Injector).takeToken",
@@ -124,14 +122,22 @@ var mayStay = []string{
 	"httpmw.(*wrapped).Unwrap", "httpmw.wrapped.Unwrap",
 
 	// Public endpoints, which keep what strangers say of themselves from the
-	// services behind.
+	// services behind, and give them an identity of their own.
 	"httpmw.(*middleware).withoutFaults",
 	"httpmw.(*middleware).isStranger",
 	"httpmw.disowned", "httpmw.withoutFaultHeaders", "httpmw.handBack",
 	"grpcint.(*server).unaryWithoutFaults", "grpcint.(*server).streamWithoutFaults",
 	"grpcint.(*server).isStranger",
 	"grpcint.disowned", "grpcint.withoutFaultMetadata",
-	"grpcint.metadataOf",
+	"grpcint.metadataOf", "grpcint.has",
+	"httpmw.(*headers).Get", "httpmw.headers.Get",
+	"httpmw.(*headers).Keys", "httpmw.headers.Keys",
+	"httpmw.(*headers).Set", "httpmw.headers.Set",
+	"httpmw.(*headers).Values", "httpmw.headers.Values",
+	"grpcint.(*outgoing).Get", "grpcint.outgoing.Get",
+	"grpcint.(*outgoing).Keys", "grpcint.outgoing.Keys",
+	"grpcint.(*outgoing).Set", "grpcint.outgoing.Set",
+	"grpcint.(*outgoing).Values", "grpcint.outgoing.Values",
 	"grpcint.(*askedKey).Value",
 	"grpcint.(*askedKey).Deadline", "grpcint.(*askedKey).Done", "grpcint.(*askedKey).Err",
 	"grpcint.askedKey.Deadline", "grpcint.askedKey.Done", "grpcint.askedKey.Err",
