@@ -111,5 +111,6 @@ func printable(s string) string {
 			b.WriteByte(c)
 		}
 	}
-	return b.String()
+	text := b.String()
+	return text[:min(len(text), maxStringBytes)] // line breaks have made it longer
 }
