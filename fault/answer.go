@@ -144,17 +144,7 @@ func (bags *luggage) unreached(l *liveRule) string {
 	if len(l.rule.Target.Services) > 0 && !slices.Contains(l.rule.Target.Services, inj.service) {
 		return "it is for other services, and none has reported back"
 	}
-	var armed, protected, unsupported []string
-	for _, p := range inj.sortedPoints() {
-		switch l.arming(inj, p) {
-		case armedHere:
-			armed = append(armed, p.String())
-		case protectedHere:
-			protected = append(protected, p.String())
-		case unsupportedHere:
-			unsupported = append(unsupported, p.String())
-		}
-	}
+	armed, protected, unsupported := inj.places(l, inj.sortedPoints())
 	switch {
 	case len(armed) > 0:
 		return "no call was made at " + some(armed)

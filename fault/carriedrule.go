@@ -45,12 +45,13 @@ func (inj *Injector) takeRule(text string) (*carriage, error) {
 	if len(text) > maxCarriedBytes {
 		return nil, fmt.Errorf("fault: per-request rule of %d bytes; at most %d are allowed", len(text), maxCarriedBytes)
 	}
+	now := time.Now()
+	inj.glanceAtBlackouts(now)
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if inj.halted {
-		return nil, ErrHalted
+	if err := inj.shut(); err != nil {
+		return nil, err
 	}
-	now := time.Now()
 	old := inj.carried.all()[text]
 	if old != nil && now.Before(old.rules[0].deadline.Add(-defaultCarriedTTL/2)) {
 		return old, nil // still good for a while

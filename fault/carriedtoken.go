@@ -86,13 +86,14 @@ func (inj *Injector) admitToken(text string, t Token, epoch uint64) (c *carriage
 	if err != nil {
 		return nil, false, fmt.Errorf("fault: token %s: %w", t.ID, err)
 	}
+	inj.glanceAtBlackouts(now)
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	if inj.tokens.epoch != epoch {
 		return nil, false, nil
 	}
-	if inj.halted {
-		return nil, false, ErrHalted
+	if err := inj.shut(); err != nil {
+		return nil, false, err
 	}
 	if _, ok := inj.tokens.taken[t.ID]; ok {
 		return nil, false, fmt.Errorf("fault: token %s was taken back here: make another one", t.ID)

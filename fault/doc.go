@@ -41,6 +41,9 @@
 // lets go of the calls that the new version would not hold. Setting
 // MISFIT_DISABLED=1 makes every injector a pass-through.
 //
+// A rule that is [Rule.Paused] stays and applies to nothing. In the windows of
+// [Guardrails.Blackouts], such as the hours of business, no rule is in force.
+//
 // # Concurrency
 //
 // Everything is safe for concurrent use but a [Decision], which belongs to

@@ -1,6 +1,9 @@
 package fault
 
 import (
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +16,9 @@ const (
 	Release EventKind = "release" // a call that was delayed or held goes on
 	Taken   EventKind = "taken"   // a token was taken that is new to this process
 	Problem EventKind = "problem" // something was ignored to keep a request going
+
+	BlackoutBegin EventKind = "blackout.begin" // a window of the guardrail Blackouts begins; all rules have ended
+	BlackoutEnd   EventKind = "blackout.end"   // it is over; rules are taken again
 )
 
 // A SkipReason says what held a rule back.
@@ -26,9 +32,10 @@ const (
 	SkipHeld       SkipReason = "held"       // Guardrails.MaxHeld
 	SkipTokens     SkipReason = "tokens"     // TokenGuardrails.MaxConcurrent
 	SkipAttempts   SkipReason = "attempts"   // more requests at once than attempts can be counted for
+	SkipBlackout   SkipReason = "blackout"   // Guardrails.Blackouts: the rule is about to be ended
 )
 
-var skipReasons = [...]SkipReason{SkipConcurrent, SkipPerSecond, SkipTotal, SkipExpired, SkipHeld, SkipTokens, SkipAttempts}
+var skipReasons = [...]SkipReason{SkipConcurrent, SkipPerSecond, SkipTotal, SkipExpired, SkipHeld, SkipTokens, SkipAttempts, SkipBlackout}
 
 // An Event tells an [Observer] what the library did.
 type Event struct {
@@ -48,6 +55,9 @@ type Event struct {
 	Waited    time.Duration // of a release
 	Released  ReleaseReason // of a release
 	Err       error         // of a problem
+	Window    string        // of a blackout: which one
+	Until     time.Time     // of the begin of a blackout: when it ends; zero if it is over by now
+	Ended     []string      // of the begin of a blackout: the IDs of the rules that it ended; read-only
 }
 
 // An Observer is told of every event, synchronously and from many goroutines
@@ -62,14 +72,58 @@ type ObserverFunc func(Event)
 // Observe calls f.
 func (f ObserverFunc) Observe(e Event) { f(e) }
 
-func (inj *Injector) emit(e Event) {
-	if len(inj.observers) == 0 {
-		return
+// Observe adds an observer of every [Event] from now on, until the function that
+// it returns is called. A nil injector has no events.
+func (inj *Injector) Observe(o Observer) (stop func()) {
+	if o == nil {
+		panic("fault: Observe needs an observer")
 	}
+	if inj == nil {
+		return func() {}
+	}
+	return sync.OnceFunc(inj.observers.add(o))
+}
+
+// observers can be looked through without a lock.
+type observers struct {
+	mu  sync.Mutex
+	all atomic.Pointer[[]*Observer] // replaced, never changed; each entry is one of its own
+}
+
+// add adds o, and returns what takes it out again.
+func (obs *observers) add(o Observer) (remove func()) {
+	entry := &o
+	obs.change(func(all []*Observer) []*Observer { return append(all, entry) })
+	return func() {
+		obs.change(func(all []*Observer) []*Observer {
+			return slices.DeleteFunc(all, func(e *Observer) bool { return e == entry })
+		})
+	}
+}
+
+func (obs *observers) change(next func([]*Observer) []*Observer) {
+	obs.mu.Lock()
+	defer obs.mu.Unlock()
+	all := next(slices.Clone(obs.list()))
+	obs.all.Store(&all)
+}
+
+func (obs *observers) list() []*Observer {
+	if all := obs.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// any reports whether anybody wants to know of events, so that none has to be
+// made otherwise.
+func (obs *observers) any() bool { return len(obs.list()) > 0 }
+
+func (inj *Injector) emit(e Event) {
 	e.Time = time.Now()
 	e.Service = inj.service
-	for _, o := range inj.observers {
-		inj.notify(o, e)
+	for _, o := range inj.observers.list() {
+		inj.notify(*o, e)
 	}
 }
 
@@ -93,7 +147,7 @@ func (inj *Injector) Report(err error) {
 		return
 	}
 	inj.problems.Add(1)
-	if len(inj.observers) == 0 {
+	if !inj.observers.any() {
 		return
 	}
 	if _, ok := inj.reports.acquire(Limits{PerSecond: maxReports}); !ok {

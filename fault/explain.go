@@ -38,6 +38,7 @@ type Explanation struct {
 
 	Disabled bool `json:"disabled"` // no rule is ever taken
 	Halted   bool `json:"halted"`   // no rule is live and none is taken
+	Blackout bool `json:"blackout"` // likewise, until the guardrail Blackouts allows it
 
 	// Applies is the ID of the rule that would apply; empty if none would.
 	Applies string `json:"applies,omitempty"`
@@ -61,13 +62,14 @@ type RuleExplanation struct {
 }
 
 // A Reason says why a rule does not apply to a call. Besides those below, each
-// [SkipReason] but [SkipExpired] and [SkipAttempts], which are among them, is
-// also the Reason of a rule that selects the call and is over that limit.
+// [SkipReason] but [SkipExpired], [SkipBlackout] and [SkipAttempts], which are
+// among them, is also the Reason of a rule that selects the call and is over that limit.
 type Reason string
 
 // The reasons, in the order in which they are looked for.
 const (
 	ReasonCarried     Reason = "carried"     // it is for the requests that carry it
+	ReasonPaused      Reason = "paused"      // it is paused
 	ReasonService     Reason = "service"     // it is for other services
 	ReasonPoint       Reason = "point"       // it is not aimed at the point, or excepts it
 	ReasonProtected   Reason = "protected"   // a guardrail protects the point
@@ -80,6 +82,7 @@ const (
 	ReasonID          Reason = "id"          // the percentage draws by request, and the question gives no ID
 	ReasonPercent     Reason = "percent"     // outside the percentage
 	ReasonExpired     Reason = "expired"     // its time is over
+	ReasonBlackout    Reason = "blackout"    // a blackout has begun
 	ReasonAttempts    Reason = "attempts"    // the request has had its first calls, or cannot be counted
 	ReasonEarlier     Reason = "earlier"     // an earlier rule selects the call
 )
@@ -114,6 +117,9 @@ func (inj *Injector) Explain(q Question) (Explanation, error) {
 		in.call.request = &r
 	}
 	e.Point, e.Registered, e.Halted = in.point.String(), in.registered, inj.halted
+	if b := inj.blackoutStatus(); b != nil {
+		e.Blackout = b.Active
+	}
 	for _, l := range inj.carried.sorted() {
 		e.Rules = append(e.Rules, RuleExplanation{
 			Rule: l.rule.ID, Source: l.source,
@@ -194,6 +200,10 @@ func (in *inquiry) locateByName(name string) error {
 
 func (in *inquiry) ask(l *liveRule) RuleExplanation {
 	e := RuleExplanation{Rule: l.rule.ID, Source: l.source}
+	if l.rule.Paused {
+		e.Reason, e.Detail = ReasonPaused, "is paused"
+		return e
+	}
 	if e.Reason, e.Detail = in.elsewhere(l); e.Reason != "" {
 		return e
 	}
@@ -278,6 +288,9 @@ func reasonOf(v scope.Verdict) Reason {
 func (in *inquiry) over(l *liveRule) (Reason, string) {
 	if l.expired(in.now) {
 		return ReasonExpired, "its time is over"
+	}
+	if in.inj.blackedOut(in.now) {
+		return ReasonBlackout, "a blackout has begun"
 	}
 	most := l.rule.Scope.Attempts
 	if most == 0 || in.call.request == nil {

@@ -227,7 +227,7 @@ func TestExplainWithoutAnInjector(t *testing.T) {
 	require.Equal(t, fault.Explanation{Point: "db", Operation: "GET", Disabled: true, Rules: []fault.RuleExplanation{}}, e)
 	text, err := json.Marshal(e)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"service":"","point":"db","operation":"GET","registered":false,"disabled":true,"halted":false,"rules":[]}`, string(text))
+	require.JSONEq(t, `{"service":"","point":"db","operation":"GET","registered":false,"disabled":true,"halted":false,"blackout":false,"rules":[]}`, string(text))
 
 	t.Setenv("MISFIT_DISABLED", "1")
 	require.True(t, explain(t, fault.New("shop"), fault.Question{}).Disabled)

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"slices"
 	"time"
 
 	"github.com/misfit-go/misfit/internal/problem"
@@ -18,12 +19,27 @@ type Guardrails struct {
 	// Default 100.
 	MaxPercent float64
 
+	// MaxTotalPercent is the largest share of this process's traffic, in percent,
+	// that all live rules together may select at once. It is measured as the sum of
+	// what MaxPercent measures, an upper bound: two rules may select the same calls,
+	// or be aimed at points that see little. Rules that list requests or customers,
+	// are paused, or are for other services count nothing, and neither do those that
+	// requests carry. Default 0: no ceiling.
+	MaxTotalPercent float64
+
 	// MaxTTL is the longest a rule may live. Default 24 hours.
 	MaxTTL time.Duration
 
 	// MaxHeld is how many calls the process delays or holds at once; calls
 	// beyond it pass untouched. Default 32,768.
 	MaxHeld int
+
+	// Blackouts are windows of time in which no rule is in force. When one begins
+	// all live rules end, those that requests carry included, and the calls they
+	// hold go on, as with [Injector.Halt]; until it is over none is taken
+	// ([ErrBlackout]). None comes back by itself, but for those of a token that a
+	// later request carries. Default none.
+	Blackouts []Blackout
 
 	// Protected are patterns of points, as in [Target.Points], that are never
 	// faulted.
@@ -40,11 +56,18 @@ func (g Guardrails) withDefaults() Guardrails {
 	if !(g.MaxPercent > 0) {
 		g.MaxPercent = 100
 	}
+	if !(g.MaxTotalPercent > 0) {
+		g.MaxTotalPercent = 0
+	}
 	if g.MaxTTL <= 0 {
 		g.MaxTTL = 24 * time.Hour
 	}
 	if g.MaxHeld <= 0 {
 		g.MaxHeld = 32_768
+	}
+	g.Blackouts = slices.Clone(g.Blackouts) // those of the caller
+	for i, b := range g.Blackouts {
+		g.Blackouts[i] = contained{b}
 	}
 	g.Tokens = g.Tokens.withDefaults(g)
 	return g

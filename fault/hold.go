@@ -27,7 +27,7 @@ func (f *firing) wait(ctx context.Context, d time.Duration) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return Decision{f}.Mark(context.Cause(ctx))
+			return Decision{f: f}.Mark(context.Cause(ctx))
 		case <-elapsed:
 			return nil
 		case <-f.rule.ended:
@@ -60,7 +60,7 @@ func (f *firing) inForce() bool {
 // holds the same call in the same way.
 func (l *liveRule) keeps(f *firing) bool {
 	before, now := f.rule.rule.Fault, l.rule.Fault
-	return now.BlackHole == before.BlackHole && now.LostReply == before.LostReply &&
+	return !l.rule.Paused && now.BlackHole == before.BlackHole && now.LostReply == before.LostReply &&
 		(now.Delay != nil) == (before.Delay != nil) && sameStream(now.Stream, before.Stream) &&
 		l.arming(f.point.inj, f.point) == armedHere &&
 		(!f.failing || sameError(now.Error, before.Error)) &&

@@ -37,7 +37,7 @@ type Injector struct {
 	guardrails Guardrails
 	protected  []pointPattern
 	named      map[string]error
-	observers  []Observer
+	observers  observers
 	maxPoints  int
 	meters     metric.MeterProvider // nil: the global one
 	telemetry  telemetry            // empty where disabled
@@ -49,14 +49,16 @@ type Injector struct {
 	observerPanics atomic.Uint64
 	reports        limiter
 
-	points  registry
-	carried carriages
+	points    registry
+	carried   carriages
+	blackouts blackouts
 
 	mu      sync.Mutex // guards what follows and every publication
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
 	tokens  tokenDesk
+	watch   *watch // nil while nobody watches
 	failing map[string]SourceFailure
 }
 
@@ -87,7 +89,7 @@ func WithObserver(o Observer) Option {
 	if o == nil {
 		panic("fault: WithObserver needs an observer")
 	}
-	return option(func(inj *Injector) { inj.observers = append(inj.observers, o) })
+	return option(func(inj *Injector) { inj.observers.add(o) })
 }
 
 // WithMaxPoints bounds how many points are told apart; calls at any further
@@ -133,6 +135,7 @@ func New(service string, options ...Option) *Injector {
 		if inj.TakesTokens() {
 			inj.followRevocations()
 		}
+		inj.followBlackouts()
 	}
 	return inj
 }
@@ -169,25 +172,32 @@ func (inj *Injector) Disabled() bool { return absent.Machinery || inj == nil || 
 
 // The uses that a process has for a request's identity.
 const (
-	useRules    = 1 << iota // some rule is live
+	useRules    = 1 << iota // some rule is live and not paused
 	useDraws                // some live rule needs every request to have an ID
 	usePassesOn             // some point passes identity on to other processes
+	useWatch                // somebody watches who the calls are made for
 )
 
 // Idle reports whether nothing in this process has any use for knowing who a
-// request is: no rule is live and no point passes identity on. It is one
-// atomic load.
+// request is: no rule is live, nobody watches traffic and no point passes
+// identity on. It is one atomic load.
 func (inj *Injector) Idle() bool { return inj.Disabled() || inj.uses.Load() == 0 }
 
 // NeedsIdentity reports whether a rule is live that draws by request or counts
 // its attempts, so that a request without an ID has to be given one.
 func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.Load()&useDraws != 0 }
 
-// updateUses follows a change of the rules. The caller holds mu.
+// updateUses follows a change of the rules or of who watches. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
+	if inj.watch != nil {
+		uses |= useWatch
+	}
 	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), inj.carried.rules()} {
 		for l := range rules {
+			if l.rule.Paused {
+				continue
+			}
 			uses |= useRules
 			if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
 				uses |= useDraws
@@ -203,6 +213,7 @@ func (inj *Injector) Guardrails() Guardrails {
 		return Guardrails{}
 	}
 	g := inj.guardrails
+	g.Blackouts = slices.Clone(g.Blackouts)
 	g.Protected = slices.Clone(g.Protected)
 	g.Tokens.Effects = slices.Clone(g.Tokens.Effects)
 	g.Tokens.Points = slices.Clone(g.Tokens.Points)

@@ -168,7 +168,7 @@ func (l *liveRule) skip(c *call, reason SkipReason) {
 	if c.luggage != nil {
 		c.luggage.noteCall(faultstatus.Skipped, l, c.point, "held back: "+string(reason))
 	}
-	if len(inj.observers) > 0 {
+	if inj.observers.any() {
 		e := c.event(Skip, l)
 		e.Reason = reason
 		inj.emit(e)

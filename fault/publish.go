@@ -70,15 +70,11 @@ func (s *Source) Change(rules []Rule, remove []string) error {
 	if err != nil {
 		return err
 	}
+	inj.lookAtBlackouts(now)
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if inj.halted {
-		return ErrHalted
-	}
-	for _, r := range prepared {
-		if old := inj.rules[r.ID]; old != nil && old.source != s.name {
-			return fmt.Errorf("%w: %s was put by %s", ErrOwned, quote(r.ID), quote(old.source))
-		}
+	if err := s.refuses(prepared, remove); err != nil {
+		return err
 	}
 	var changed []*liveRule
 	for i, r := range prepared {
@@ -129,12 +125,20 @@ func (inj *Injector) prepare(rules []Rule, now time.Time) ([]Rule, []time.Durati
 		problems.AddAt(path, err)
 	}
 	if err := problems.Err(); err != nil {
-		if len(rules) == 1 {
-			return nil, nil, fmt.Errorf("fault: rule %s: %w", quote(rules[0].ID), err)
-		}
-		return nil, nil, fmt.Errorf("fault: %w", err)
+		return nil, nil, ofRules(rules, err)
 	}
 	return prepared, ttls, nil
+}
+
+// ofRules says what the problems in err are about, if there are any.
+func ofRules(rules []Rule, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case len(rules) == 1:
+		return fmt.Errorf("fault: rule %s: %w", quote(rules[0].ID), err)
+	}
+	return fmt.Errorf("fault: %w", err)
 }
 
 func (inj *Injector) prepareOne(r Rule, now time.Time, needsScope bool) (Rule, time.Duration, error) {
@@ -203,13 +207,19 @@ func (inj *Injector) Halt() []Rule {
 	if inj.Disabled() {
 		return nil // there is nothing to end
 	}
+	return inj.endAll()
+}
+
+// endAll ends every rule, those that requests carry included, and returns them.
+// The caller holds mu.
+func (inj *Injector) endAll() []Rule {
 	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()))
 	clear(inj.rules)
 	inj.carried.clear()
 	inj.ordered = nil
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.snapshot.Store(nil)
+		p.snapshot.Store(newSnapshot(nil, false, p.meter))
 	}
 	ended := make([]Rule, len(ending))
 	for i, l := range ending {
@@ -267,11 +277,11 @@ func (inj *Injector) publish(changed []*liveRule) {
 func (inj *Injector) publishAt(p *Point) {
 	var here []*liveRule
 	for _, l := range inj.ordered {
-		if l.arming(inj, p) == armedHere {
+		if !l.rule.Paused && l.arming(inj, p) == armedHere {
 			here = append(here, l)
 		}
 	}
-	p.snapshot.Store(newSnapshot(here, inj.carried.any()))
+	p.snapshot.Store(newSnapshot(here, inj.carried.any(), p.meter))
 }
 
 func (r Rule) clone() Rule {

@@ -202,6 +202,25 @@ func TestObservers(t *testing.T) {
 	require.EqualValues(t, 1, inj.Status().Problems)
 }
 
+func TestObserveUntilStopped(t *testing.T) {
+	inj := fault.New("svc")
+	var first, second recorder
+	stopFirst, stopSecond := inj.Observe(&first), inj.Observe(&second)
+	defer stopSecond()
+	again := inj.Observe(&first)
+	inj.Report(errors.New("one"))
+	stopFirst()
+	stopFirst() // does nothing
+	inj.Report(errors.New("two"))
+	again()
+	inj.Report(errors.New("three"))
+	require.Len(t, first.all(), 3, "both times of the first, one of the second")
+	require.Len(t, second.all(), 3)
+	require.Panics(t, func() { inj.Observe(nil) })
+	var none *fault.Injector
+	none.Observe(&first)()
+}
+
 // Writers, callers and points come and go at once: no call may be hit by a
 // rule that was deleted before it began.
 func TestConcurrentUse(t *testing.T) {

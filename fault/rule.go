@@ -40,6 +40,11 @@ type Rule struct {
 
 	// Expires is when the rule ends.
 	Expires time.Time `json:"expires,omitzero"`
+
+	// Paused has the rule apply to nothing while it is set. It is live all the
+	// same: it is shown, expires, and keeps its counters. Calls that it holds go on
+	// when it is paused. Not for rules that requests carry.
+	Paused bool `json:"paused,omitempty"`
 }
 
 // A Target says where a rule applies. In its patterns * stands for any text.
@@ -139,6 +144,9 @@ func (r Rule) problems(needsScope bool) error {
 		problems.Addf("ttl", "give either ttl or expires, not both")
 	case needsScope && r.TTL == 0 && r.Expires.IsZero():
 		problems.Addf("ttl", `is required: every rule expires; give for instance "10m", or the time in expires`)
+	}
+	if r.Paused && !needsScope {
+		problems.Addf("paused", "is not for a rule that requests carry, which nobody could unpause; leave it out")
 	}
 	return problems.Err()
 }

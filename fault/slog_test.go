@@ -46,6 +46,22 @@ func TestSlogObserverNamesWhoAsked(t *testing.T) {
 	require.Contains(t, log.String(), `msg="fault hit" service=svc point=custom:db rule=token-t1 source=token by=alice request=`)
 }
 
+func TestSlogObserverTellsOfBlackouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: inUTC}))
+		inj := fault.New("svc", withBlackouts(office), fault.WithObserver(fault.SlogObserver(logger)))
+		put(t, inj, rule("r", unavailable, ttl(10*time.Hour)))
+		sleepUntil(18 * time.Hour)
+		require.Empty(t, inj.Rules())
+		require.Equal(t, strings.Join([]string{
+			`time=2000-01-01T09:00:00.000Z level=INFO msg="fault blackout.begin" service=svc window="daily at 9h0m0s for 8h0m0s" ended=1 until=2000-01-01T17:00:00.000Z`,
+			`time=2000-01-01T17:00:00.000Z level=INFO msg="fault blackout.end" service=svc window="daily at 9h0m0s for 8h0m0s"`,
+			"",
+		}, "\n"), log.String())
+	})
+}
+
 func inUTC(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey {
 		a.Value = slog.TimeValue(a.Value.Time().UTC())

@@ -12,7 +12,7 @@ type RuleStatus struct {
 	Rule        Rule
 	Source      string
 	By          string   // of a token's rule: who asked for it
-	Points      []string // where it is armed
+	Points      []string // where it is armed, or would be if it were not paused
 	Protected   []string // where a guardrail keeps it out
 	Unsupported []string // where its fault cannot be produced
 	Hits        uint64
@@ -41,6 +41,13 @@ type Status struct {
 	Problems       uint64 // things ignored to keep a request going
 	ObserverPanics uint64
 	Failing        []SourceFailure // sources whose latest word could not be taken
+
+	// Share is the share of traffic, in percent, that all live rules may select
+	// together, as [Guardrails.MaxTotalPercent] measures it: an upper bound.
+	Share float64
+
+	// Blackout is nil if the guardrails have no blackouts.
+	Blackout *BlackoutStatus
 }
 
 // A SourceFailure is why a source, such as a file, is not followed at the
@@ -71,6 +78,8 @@ func (inj *Injector) Status() Status {
 		Failing: slices.SortedFunc(maps.Values(inj.failing), func(a, b SourceFailure) int {
 			return strings.Compare(a.Source, b.Source)
 		}),
+		Share:    inj.totalShare(),
+		Blackout: inj.blackoutStatus(),
 	}
 }
 
@@ -135,16 +144,7 @@ func (inj *Injector) statusOf(l *liveRule, points []*Point) RuleStatus {
 			status.Skips[skipReasons[i]] = n
 		}
 	}
-	for _, p := range points {
-		switch l.arming(inj, p) {
-		case armedHere:
-			status.Points = append(status.Points, p.String())
-		case protectedHere:
-			status.Protected = append(status.Protected, p.String())
-		case unsupportedHere:
-			status.Unsupported = append(status.Unsupported, p.String())
-		}
-	}
+	status.Points, status.Protected, status.Unsupported = inj.places(l, points)
 	return status
 }
 

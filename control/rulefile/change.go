@@ -45,8 +45,15 @@ func (t *taken) change(source *fault.Source, doc *document, now time.Time) (igno
 	}
 	if len(put)+len(remove) > 0 {
 		err = source.Change(put, remove)
-		if errors.Is(err, fault.ErrHalted) && len(put) == 0 {
-			err = nil // the halt has ended them
+		shut := errors.Is(err, fault.ErrHalted) || errors.Is(err, fault.ErrBlackout)
+		switch {
+		case shut && len(put) == 0:
+			err = nil // whatever it is has ended them
+		case errors.Is(err, fault.ErrBlackout) && t.texts == nil:
+			// A service may start at any time. Its rules count as taken, and ended by
+			// the blackout, as they would be had it started before.
+			t.texts = texts
+			return err, nil
 		}
 	}
 	if err != nil {
@@ -58,7 +65,7 @@ func (t *taken) change(source *fault.Source, doc *document, now time.Time) (igno
 
 // end ends what is still live of the rules.
 func (t *taken) end(source *fault.Source) {
-	// It is refused only by a halt, which has ended them.
+	// It is refused only by a halt or a blackout, which has ended them.
 	_ = source.Change(nil, slices.Collect(maps.Keys(t.texts)))
 }
 
