@@ -27,7 +27,8 @@ import (
 //
 // It belongs to one call and is not safe for concurrent use.
 type Decision struct {
-	f *firing
+	f     *firing
+	noted noted
 }
 
 // A firing is a rule applied to a call.
@@ -48,6 +49,10 @@ func (l *liveRule) fires(c *call, drawn uint64) bool {
 	now := time.Now()
 	if l.expired(now) {
 		l.skip(c, SkipExpired)
+		return false
+	}
+	if c.point.inj.blackedOut(now) {
+		l.skip(c, SkipBlackout)
 		return false
 	}
 	if most := l.rule.Scope.Attempts; most > 0 && c.request != nil {
@@ -107,13 +112,13 @@ func newDecision(l *liveRule, c call) Decision {
 			f.padTo = delay.PadTo
 		}
 	}
-	if inj := c.point.inj; len(inj.observers) > 0 {
+	if inj := c.point.inj; inj.observers.any() {
 		e := c.event(Hit, l)
 		e.Effects = l.effects
 		e.Delay = max(f.delay, f.padTo)
 		inj.emit(e)
 	}
-	return Decision{f}
+	return Decision{f: f}
 }
 
 // Hit reports whether a rule applies. If so, Done must be called.
@@ -202,7 +207,7 @@ func (d Decision) Fork() Decision {
 	}
 	own := &firing{call: d.f.call, rule: d.f.rule, padTo: d.f.padTo, over: d.f.over}
 	own.done.Store(true)
-	return Decision{own}
+	return Decision{f: own}
 }
 
 // After waits until a call that is padded has taken its minimum, and where its

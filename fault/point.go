@@ -17,6 +17,7 @@ import (
 type Point struct {
 	snapshot atomic.Pointer[snapshot] // nil while idle
 	inj      *Injector
+	meter    *meter // of every snapshot from now on; guarded by Injector.mu
 	kind     string
 	name     string
 	effects  []Effect
@@ -88,7 +89,8 @@ func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() strin
 	return p.decide(ctx, op, name)
 }
 
-// Armed reports whether anything is aimed at the point.
+// Armed reports whether calls at the point have to be decided: whether anything is
+// aimed at it, or somebody watches.
 func (p *Point) Armed() bool { return !absent.Machinery && p != nil && p.snapshot.Load() != nil }
 
 // Inject is all that a call at a custom point needs: put it right before the
@@ -133,6 +135,7 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 		return Decision{}
 	}
 	c := newCall(p, op, scope.From(ctx))
+	noted := s.meter.begin(&c)
 	var l *liveRule
 	if s.carried {
 		l = luggageOf(ctx).find(&c)
@@ -141,12 +144,14 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 		l = s.find(&c)
 	}
 	if l == nil || !l.admit(&c) {
-		return Decision{}
+		return Decision{noted: noted}
 	}
+	noted.faulted()
 	if name != nil {
 		c.op.Raw, c.op.Name = c.op.Name, name()
 	}
 	d := newDecision(l, c)
+	d.noted = noted
 	p.inj.telemetry.hit(ctx, d.f)
 	return d
 }

@@ -78,6 +78,7 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 		effects: slices.Sorted(slices.Values(kind.Effects)), reserved: slices.Clone(kind.Reserved),
 	}
 	if !inj.Disabled() {
+		p.meter = newMeter(inj.watch)
 		inj.publishAt(p)
 	}
 	if kind.PassesOn {

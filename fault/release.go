@@ -19,7 +19,7 @@ const (
 func (f *firing) hold(ctx context.Context, d time.Duration) error {
 	began := time.Now()
 	err := f.wait(ctx, d)
-	if inj := f.point.inj; len(inj.observers) > 0 {
+	if inj := f.point.inj; inj.observers.any() {
 		e := f.event(Release, f.rule)
 		e.Waited = time.Since(began)
 		switch {

@@ -13,15 +13,16 @@ type snapshot struct {
 	byCustomer map[string][]int32 // positions of the rules for a customer
 	byRequest  map[string][]int32 // positions of the rules for a request
 	carried    bool               // some request carries a rule of its own
+	meter      *meter             // nil: nobody watches
 }
 
 // newSnapshot indexes rules, which are in order. It returns nil, the idle
-// state, if there is nothing to ask.
-func newSnapshot(rules []*liveRule, carried bool) *snapshot {
-	if len(rules) == 0 && !carried {
+// state, if there is nothing to ask and nobody watches.
+func newSnapshot(rules []*liveRule, carried bool, m *meter) *snapshot {
+	if len(rules) == 0 && !carried && m == nil {
 		return nil
 	}
-	s := &snapshot{rules: rules, carried: carried}
+	s := &snapshot{rules: rules, carried: carried, meter: m}
 	for i, l := range rules {
 		position := int32(i)
 		switch sc := &l.rule.Scope; {
@@ -34,6 +35,20 @@ func newSnapshot(rules []*liveRule, carried bool) *snapshot {
 		}
 	}
 	return s
+}
+
+// setMeter changes who notes the calls at the point: nobody if m is nil. The
+// caller holds Injector.mu.
+func (p *Point) setMeter(m *meter) {
+	p.meter = m
+	s := p.snapshot.Load()
+	if s == nil || len(s.rules) == 0 {
+		p.snapshot.Store(newSnapshot(nil, s != nil && s.carried, m))
+		return
+	}
+	next := *s
+	next.meter = m
+	p.snapshot.Store(&next)
 }
 
 func index(m map[string][]int32, keys []string, position int32) map[string][]int32 {

@@ -209,9 +209,9 @@ func (s *Stream) Broken() error {
 	}
 	s.failure = spec.Error
 	if spec.Error != nil && spec.Error.Name != "" {
-		return Decision{s.f}.Mark(s.f.rule.named)
+		return Decision{f: s.f}.Mark(s.f.rule.named)
 	}
-	return Decision{s.f}.Mark(ErrCut)
+	return Decision{f: s.f}.Mark(ErrCut)
 }
 
 // End is Next for the end of a stream, which is no unit: nothing delays or

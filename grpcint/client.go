@@ -2,6 +2,7 @@ package grpcint
 
 import (
 	"context"
+	"slices"
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/internal/absent"
@@ -93,8 +94,12 @@ func (c *client) unary() grpc.UnaryClientInterceptor {
 	}
 }
 
-func (c *client) callUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) error {
-	if d := c.decide(ctx, method, cc); d.Hit() {
+func (c *client) callUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts []grpc.CallOption) (err error) {
+	d := c.decide(ctx, method, cc)
+	if d.Watched() {
+		defer func() { d.End(isServersFault(err)) }()
+	}
+	if d.Hit() {
 		return newFaultedCall(c, ctx, method, cc, opts, d).invoke(req, reply, invoker)
 	}
 	return c.invoke(ctx, method, req, reply, cc, invoker, opts)
@@ -112,8 +117,18 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 	}
 }
 
-func (c *client) openStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts []grpc.CallOption) (grpc.ClientStream, error) {
-	if d := c.decide(ctx, method, cc); d.Hit() {
+func (c *client) openStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts []grpc.CallOption) (s grpc.ClientStream, err error) {
+	d := c.decide(ctx, method, cc)
+	if d.Watched() {
+		end := onceEnded(d)
+		opts = append(slices.Clip(opts), grpc.OnFinish(end))
+		defer func() {
+			if err != nil { // of a stream that was never made, which may have no end
+				end(err)
+			}
+		}()
+	}
+	if d.Hit() {
 		return newFaultedCall(c, ctx, method, cc, opts, d).open(desc, streamer)
 	}
 	return c.open(ctx, desc, cc, method, streamer, opts)

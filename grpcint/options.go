@@ -29,9 +29,10 @@ func (o option) apply(s *server) { o(s) }
 // trace becomes a random one.
 //
 // With this option every request gets an identity as soon as the process has
-// any use for it: a live rule, or a client that passes it on. Put it on the
-// services where requests enter. Without it a request that arrives without one
-// gets one only while a live rule in this process draws by request.
+// any use for it: a live rule, somebody who watches traffic, or a client that
+// passes it on. Put it on the services where requests enter. Without it a request
+// that arrives without one gets one only while a live rule in this process draws by
+// request.
 //
 // A panic in f is contained: the request then has the identity it came with.
 func Identify(f func(ctx context.Context, method string) scope.Request) Option {

@@ -85,6 +85,14 @@ func (s *server) serveUnary(ctx context.Context, req any, method string, handler
 	ctx = s.enter(ctx, method)
 	defer answer(ctx, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // fails only outside a server
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
+	if d.Watched() {
+		return watched(d, func() (any, error) { return s.handleUnary(ctx, req, d, handler) })
+	}
+	return s.handleUnary(ctx, req, d, handler)
+}
+
+// handleUnary handles a call under the fault that was chosen for it, if one was.
+func (s *server) handleUnary(ctx context.Context, req any, d fault.Decision, handler grpc.UnaryHandler) (any, error) {
 	if !d.Hit() {
 		return handler(ctx, req)
 	}
@@ -182,13 +190,22 @@ func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handl
 	}
 	defer answer(ctx, ss.SetTrailer)
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
+	if d.Watched() {
+		_, err := watched(d, func() (struct{}, error) { return struct{}{}, s.handleStream(srv, ss, d, handler) })
+		return err
+	}
+	return s.handleStream(srv, ss, d, handler)
+}
+
+// handleStream is handleUnary for a stream.
+func (s *server) handleStream(srv any, ss grpc.ServerStream, d fault.Decision, handler grpc.StreamHandler) error {
 	if !d.Hit() {
 		return handler(srv, ss)
 	}
 	defer d.Done()
 	failed, err := s.faultStream(ss, d, func(ss grpc.ServerStream) error { return handler(srv, ss) })
 	if failed != nil {
-		ss.SetTrailer(unanswered(ctx, failed.trailer()))
+		ss.SetTrailer(unanswered(ss.Context(), failed.trailer()))
 		return failed
 	}
 	return err

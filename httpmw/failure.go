@@ -86,7 +86,8 @@ func (t *transport) fail(req *http.Request, d fault.Decision, e *fault.ErrorFaul
 	return clientFailures[e.Class](c)
 }
 
-func failServer(w http.ResponseWriter, r *http.Request, d fault.Decision, e *fault.ErrorFault) {
+// failServer answers a request as the fault says, and returns the status.
+func failServer(w http.ResponseWriter, r *http.Request, d fault.Decision, e *fault.ErrorFault) int {
 	if e.Class == fault.Reset {
 		panic(http.ErrAbortHandler)
 	}
@@ -102,4 +103,5 @@ func failServer(w http.ResponseWriter, r *http.Request, d fault.Decision, e *fau
 	if r.Method != http.MethodHead {
 		_, _ = io.WriteString(w, body) // the caller may be gone; nobody else wants to know
 	}
+	return status.Status
 }

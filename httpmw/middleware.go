@@ -20,6 +20,8 @@ type middleware struct {
 	envoy    *fault.EnvoyHeaders
 	tokens   bool // are taken
 
+	watchesStatus bool
+
 	attentive bool // also while the injector is idle
 
 	next   http.Handler
@@ -93,13 +95,28 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 
 // handle serves a request whose identity is known.
 func (m *middleware) handle(w http.ResponseWriter, r *http.Request) {
-	if m.point.Armed() && !m.isExempt(r.URL.Path) {
-		if d := m.decide(r); d.Hit() {
-			m.faulted(w, r, d)
-			return
-		}
+	if !m.point.Armed() || m.isExempt(r.URL.Path) {
+		m.next.ServeHTTP(w, r)
+		return
 	}
-	m.next.ServeHTTP(w, r)
+	d := m.decide(r)
+	if d.Watched() {
+		m.serveWatched(w, r, d)
+		return
+	}
+	m.serveFaulted(w, r, d)
+}
+
+// serveWatched is serveFaulted while somebody watches.
+func (m *middleware) serveWatched(w http.ResponseWriter, r *http.Request, d fault.Decision) {
+	failed := true // by a panic, unless it comes back
+	defer func() { d.End(failed) }()
+	noted := false // by the status
+	if m.watchesStatus {
+		w = noting(w, &noted)
+	}
+	status := m.serveFaulted(w, r, d)
+	failed = noted || isServersFault(status)
 }
 
 // handBack puts into the request what was found out about our copy of it: the
@@ -119,7 +136,13 @@ func (m *middleware) isExempt(path string) bool {
 	return false
 }
 
-func (m *middleware) faulted(w http.ResponseWriter, r *http.Request, d fault.Decision) {
+// serveFaulted serves a request under the fault that was chosen for it, if one was.
+// It returns the status if that is what the fault answers.
+func (m *middleware) serveFaulted(w http.ResponseWriter, r *http.Request, d fault.Decision) (status int) {
+	if !d.Hit() {
+		m.next.ServeHTTP(w, r)
+		return 0
+	}
 	defer d.Done()
 	if d.Before(r.Context()) != nil {
 		panic(http.ErrAbortHandler) // the caller gave up waiting: nobody is left to answer
@@ -128,12 +151,13 @@ func (m *middleware) faulted(w http.ResponseWriter, r *http.Request, d fault.Dec
 	case f.Panic:
 		panic(d.PanicValue())
 	case f.LostReply:
-		m.serveLost(w, r, d)
+		return m.serveLost(w, r, d)
 	case f.Stream != nil:
 		m.serveStream(w, r, d)
 	case f.Error != nil:
-		failServer(w, r, d, f.Error)
+		return failServer(w, r, d, f.Error)
 	default:
 		m.next.ServeHTTP(w, r)
 	}
+	return 0
 }

@@ -21,7 +21,7 @@ const unmatched = "unmatched"
 // Operations names what each request does, for routers other than
 // [http.ServeMux]: f returns the pattern that the request is routed by, such as
 // "/products/{id}", or "" if there is none. It is called only while a rule is
-// aimed at the service's entry.
+// aimed at the service's entry, or somebody watches it.
 //
 // Without this option the name is the pattern of the http.ServeMux around or
 // right inside the middleware, or else the path.

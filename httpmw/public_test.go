@@ -178,7 +178,7 @@ func TestThirdParty(t *testing.T) {
 			before := req.Header.Clone()
 			resp, err := client.RoundTrip(req)
 			if err != nil {
-				http.Error(w, err.Error(), 502)
+				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
 			}
 			require.NoError(t, resp.Body.Close())
@@ -200,7 +200,7 @@ func TestThirdParty(t *testing.T) {
 			r.Header.Set(httpmw.TokenHeader, k.sign(t, "u", "them", fail(fault.Refused)))
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
-			require.Equal(t, 502, w.Code, "it is an injection point like any other")
+			require.Equal(t, http.StatusBadGateway, w.Code, "it is an injection point like any other")
 			require.Contains(t, w.Header().Get(httpmw.StatusHeader), `applied;rule="token-u";point="http.client:them"`)
 		}
 	}

@@ -70,12 +70,16 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.roundTrip(req)
 }
 
-func (t *transport) roundTrip(req *http.Request) (*http.Response, error) {
+func (t *transport) roundTrip(req *http.Request) (resp *http.Response, err error) {
 	point := t.point
 	if point == nil {
 		point = t.inj.PointOf(clientKind, strings.ToLower(req.URL.Host))
 	}
-	if d := point.Decide(req.Context(), operation(req)); d.Hit() {
+	d := point.Decide(req.Context(), operation(req))
+	if d.Watched() {
+		defer func() { d.End(callFailed(req, resp, err)) }()
+	}
+	if d.Hit() {
 		return t.faulted(req, d)
 	}
 	return t.send(req)

@@ -117,12 +117,13 @@ func (m *middleware) serveStream(w http.ResponseWriter, r *http.Request, d fault
 	}
 }
 
-// serveLost carries a request out and drops the reply.
-func (m *middleware) serveLost(w http.ResponseWriter, r *http.Request, d fault.Decision) {
+// serveLost carries a request out and drops the reply. It returns the status that
+// is answered instead.
+func (m *middleware) serveLost(w http.ResponseWriter, r *http.Request, d fault.Decision) (status int) {
 	m.next.ServeHTTP(discard{make(http.Header)}, r)
 	f := d.Fault()
 	if d.After(r.Context()) != nil || f.Error == nil {
 		panic(http.ErrAbortHandler)
 	}
-	failServer(w, r, d, f.Error)
+	return failServer(w, r, d, f.Error)
 }

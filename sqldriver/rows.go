@@ -16,10 +16,8 @@ func (s *session) query(ctx context.Context, text string, call func() (driver.Ro
 		return nil, driver.ErrBadConn
 	}
 	d := s.db.point.Decide(ctx, s.db.operation(ctx, text))
-	if !d.Hit() {
-		return call()
-	}
 	native, err := under(ctx, d, s, call)
+	d.End(hasFailed(ctx, err))
 	stream := d.Stream(fault.Response)
 	if stream == nil || native == nil || err != nil {
 		d.Done()

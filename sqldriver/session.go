@@ -4,6 +4,7 @@ package sqldriver
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -70,16 +71,18 @@ func run[T any](ctx context.Context, db *database, s *session, op fault.Operatio
 		return none, driver.ErrBadConn
 	}
 	d := db.point.Decide(ctx, op)
+	defer d.Done()
+	result, err := under(ctx, d, s, call)
+	d.End(hasFailed(ctx, err))
+	return result, err
+}
+
+// under makes a call under the fault that was chosen for it, if one was.
+func under[T any](ctx context.Context, d fault.Decision, s *session, call func() (T, error)) (T, error) {
+	var none T
 	if !d.Hit() {
 		return call()
 	}
-	defer d.Done()
-	return under(ctx, d, s, call)
-}
-
-// under makes a call that a rule applies to.
-func under[T any](ctx context.Context, d fault.Decision, s *session, call func() (T, error)) (T, error) {
-	var none T
 	if err := d.Before(ctx); err != nil {
 		return none, ended(ctx, err)
 	}
@@ -98,6 +101,17 @@ func under[T any](ctx context.Context, d fault.Decision, s *session, call func()
 		return none, failUnknown(d, f.Error)
 	}
 	return result, err
+}
+
+// hasFailed reports whether err, of a call that somebody watches, is a failure of
+// the database. What the caller called off is not, and neither is a driver's way
+// of saying that it lacks a short cut.
+func hasFailed(ctx context.Context, err error) bool {
+	switch {
+	case err == nil, errors.Is(err, driver.ErrSkip), errors.Is(err, sql.ErrNoRows), errors.Is(err, context.Canceled):
+		return false
+	}
+	return !errors.Is(ctx.Err(), context.Canceled)
 }
 
 // ended is the error of a wait that the context ended. Drivers say how it ended,

@@ -63,14 +63,16 @@ func (t *tx) end(operation string, end func() error) (asked bool, err error) {
 		return false, driver.ErrBadConn
 	}
 	d := t.db.point.Decide(t.ctx, fault.Operation{Name: operation})
-	if !d.Hit() {
-		return true, end()
-	}
 	defer d.Done()
-	return t.endUnder(d, operation, end)
+	asked, err = t.endUnder(d, operation, end)
+	d.End(hasFailed(t.ctx, err))
+	return asked, err
 }
 
 func (t *tx) endUnder(d fault.Decision, operation string, end func() error) (asked bool, err error) {
+	if !d.Hit() {
+		return true, end()
+	}
 	ctx := t.ctx
 	if operation == "ROLLBACK" { // is often the end of a context, and must not fail for that
 		ctx = context.WithoutCancel(ctx)

@@ -18,8 +18,9 @@ func (o option) apply(d *database) { o(d) }
 
 // Operations names what statements do, in place of the names that their text
 // gives: f returns the operation of a statement, such as {Verb: "SELECT", Name:
-// "orders"}. It is called only while a rule is aimed at the database; a panic in
-// it is contained, and the statement then has the name that its text gives.
+// "orders"}. It is called only while a rule is aimed at the database, or somebody
+// watches it; a panic in it is contained, and the statement then has the name that
+// its text gives.
 func Operations(f func(ctx context.Context, query string) fault.Operation) Option {
 	if f == nil {
 		panic("sqldriver: Operations needs a function")

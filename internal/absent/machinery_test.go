@@ -27,6 +27,12 @@ var machinery = []string{
 	"fault.Delay.sample",
 	"fault.(*telemetry).",
 
+	// What is noted of calls.
+	"fault.(*meter).",
+	"fault.(*second).",
+	"fault.(*recentCalls).",
+	"fault.(*liveRule).estimate",
+
 	// Where rules come from.
 	"fault.(*Injector).prepareOne",
 	"fault.(*Injector).compile",
@@ -49,7 +55,7 @@ var machinery = []string{
 	// What faults look like over HTTP.
 	"httpmw.(*middleware).serve",
 	"httpmw.(*middleware).decide",
-	"httpmw.(*middleware).faulted",
+	"httpmw.(*middleware).serveFaulted",
 	"httpmw.(*middleware).serveLost",
 	"httpmw.(*middleware).serveStream",
 	"httpmw.(*transport).roundTrip",

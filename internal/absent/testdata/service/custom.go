@@ -14,6 +14,7 @@ func callCustom(inj *fault.Injector) []call {
 		{injected.String(), func(ctx context.Context) error { return injected.Inject(ctx, op) }},
 		{decided.String(), func(ctx context.Context) error {
 			d := decided.DecideNamed(ctx, op, func() string { return "session" })
+			defer func() { d.End(d.Watched()) }()
 			if !d.Hit() {
 				return nil
 			}

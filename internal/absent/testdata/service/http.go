@@ -43,6 +43,7 @@ func callHTTP(inj *fault.Injector, key token.Key) ([]call, func(), error) {
 		httpmw.EnvoyHeaders(fault.EnvoyHeaders{}),
 		httpmw.Operations(func(r *http.Request) string { return r.URL.Path }),
 		httpmw.Exempt("/health"),
+		httpmw.WatchStatus(),
 	)(mux))
 	server := &http.Server{Handler: outer, ReadHeaderTimeout: time.Minute}
 	go server.Serve(listener) // until it is closed

@@ -74,6 +74,7 @@ func run(ctx context.Context, out io.Writer, dir string) error {
 	if _, err := rulefile.Watch(ctx, inj, path); err != nil && !errors.Is(err, fault.ErrDisabled) {
 		return err
 	}
+	inj.WatchTraffic(time.Minute)
 	for _, c := range calls {
 		if err := c.make(scope.With(ctx, scope.Request{Customer: c.point})); err != nil {
 			fmt.Fprintf(out, "%s: failed\n", c.point)
@@ -81,6 +82,8 @@ func run(ctx context.Context, out io.Writer, dir string) error {
 			fmt.Fprintf(out, "%s: untouched\n", c.point)
 		}
 	}
+	_ = inj.Traffic()
+	_, _ = inj.Estimate(fault.Rule{})
 	return nil
 }
 
