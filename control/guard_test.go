@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -137,4 +138,124 @@ func TestWriteGuardOverIPv6(t *testing.T) {
 	s := &site{t, nil, server.URL, server.Client()}
 	requireJSON(t, s.do("PUT", "/v1/rules/r", slow), 201)
 	requireProblem(t, s.do("PUT", "/v1/rules/r", slow, "X-Forwarded-For", "::1"), 403, "urn:misfit:problem:write-refused")
+}
+
+// With authorizers, what a web page could send is refused before they are asked,
+// and what it could have rebound a name for after.
+func TestGuardWithAuthorizers(t *testing.T) {
+	const token = "a-token-of-more-than-22-bytes"
+	certain := control.WithAuthorizer(bearer(t, token, "kim", control.Admin), knows("proxied", control.Admin))
+	authorization := []string{"Authorization", "Bearer " + token}
+	tests := []struct {
+		name    string
+		options []control.Option // besides the authorizers
+		peer    string
+		host    string
+		header  []string
+		tls     bool
+		kind    string // empty: may do everything
+		reads   bool   // all the same
+	}{
+		{name: "by address"},
+		{name: "by address, IPv6", host: "[2001:db8::7]:8080"},
+		{name: "by loopback address", host: "127.0.0.1"},
+		{name: "localhost", host: "localhost:8080"},
+		{name: "by name", host: "checkout.prod:8080", kind: "unknown-host"},
+		{name: "no host", host: "-", kind: "unknown-host"},
+		{name: "a name that looks like an address", host: "10.0.0.1.evil.example", kind: "unknown-host"},
+		{name: "address in one number", host: "2130706433", kind: "unknown-host"},
+		{name: "by name, same machine", peer: "127.0.0.1:1", host: "evil.example", kind: "unknown-host"},
+		{name: "by name, with a token", host: "checkout.prod:8080", header: authorization},
+		{name: "by name, with some other token", host: "evil.example", header: []string{"Authorization", "Bearer anything"}, kind: "unknown-host"},
+		{name: "by name, with a password", host: "evil.example", header: []string{"Authorization", "Basic a2ltOmtpbQ=="}, kind: "unknown-host"},
+		{name: "by name, over TLS", host: "checkout.prod:8443", tls: true},
+		{name: "by name, over TLS from a proxy", host: "evil.example", tls: true, header: []string{"X-Forwarded-For", "10.0.0.1"}, kind: "unknown-host"},
+		{name: "proxied with a token", host: "checkout.prod", header: append([]string{"X-Forwarded-For", "10.0.0.1"}, authorization...)},
+		{name: "proxied, by address", header: []string{"Via", "1.1 proxy"}},
+		{name: "allowed name", options: []control.Option{control.AllowedHosts("a.example", "Checkout.Prod")}, host: "checkout.prod:8080"},
+		{name: "allowed name in capitals", options: []control.Option{control.AllowedHosts("checkout.prod")}, host: "CHECKOUT.PROD"},
+		{name: "allowed name given with a port", options: []control.Option{control.AllowedHosts("checkout.prod:443")}, host: "checkout.prod:8080"},
+		{name: "allowed name, proxied over TLS", options: []control.Option{control.AllowedHosts("checkout.prod")}, host: "checkout.prod", tls: true, header: []string{"Forwarded", "for=10.0.0.1"}},
+		{name: "below an allowed name", options: []control.Option{control.AllowedHosts("prod")}, host: "checkout.prod", kind: "unknown-host"},
+		{name: "an allowed name that is empty", options: []control.Option{control.AllowedHosts("", ":80")}, host: "-", kind: "unknown-host"},
+
+		{name: "cross-site", header: []string{"Sec-Fetch-Site", "cross-site"}, kind: "write-refused", reads: true},
+		{name: "cross-site with a token", header: append([]string{"Sec-Fetch-Site", "cross-site"}, authorization...), kind: "write-refused", reads: true},
+		{name: "cross-site over TLS", tls: true, header: []string{"Sec-Fetch-Site", "cross-site"}, kind: "write-refused", reads: true},
+		{name: "cross-site from an allowed name", options: []control.Option{control.AllowedHosts("a.example")}, header: []string{"Origin", "http://a.example"}, kind: "write-refused", reads: true},
+		{name: "cross-site, same machine", options: []control.Option{control.AllowLoopback()}, peer: "127.0.0.1:1", host: "localhost", header: []string{"Sec-Fetch-Site", "same-site"}, kind: "write-refused", reads: true},
+		{name: "old browser, another origin", header: []string{"Origin", "http://evil.example"}, kind: "write-refused", reads: true},
+		{name: "sandboxed page", header: []string{"Origin", "null"}, kind: "write-refused", reads: true},
+		{name: "same origin", header: []string{"Sec-Fetch-Site", "same-origin"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inj := fault.New("checkout")
+			h := control.New(inj, append(tt.options, certain)...)
+			for _, method := range []string{"GET", "POST"} {
+				req := remote(method, map[string]string{"GET": "/v1/status", "POST": "/v1/halt"}[method])
+				if tt.peer != "" {
+					req.RemoteAddr = tt.peer
+				}
+				if tt.host != "" {
+					req.Host = strings.TrimPrefix(tt.host, "-")
+				}
+				for i := 0; i < len(tt.header); i += 2 {
+					req.Header.Add(tt.header[i], tt.header[i+1])
+				}
+				if tt.tls {
+					req.TLS = new(tls.ConnectionState)
+				}
+				got := direct(h, req)
+				if tt.kind == "" || method == "GET" && tt.reads {
+					require.Equal(t, 200, got.status, got.body)
+					continue
+				}
+				requireProblem(t, got, 403, "urn:misfit:problem:"+tt.kind)
+				require.False(t, inj.Status().Halted)
+			}
+		})
+	}
+}
+
+// Being on this machine is worth nothing once there are authorizers, unless it is
+// asked for, and then every check of it stays.
+func TestAllowLoopback(t *testing.T) {
+	nobody := control.WithAuthorizer(bearer(t, "a-token-of-more-than-22-bytes", "kim", control.Viewer))
+	tests := []struct {
+		name       string
+		peer, host string
+		header     []string
+		status     int // of a read
+		write      int
+	}{
+		{name: "same machine", status: 200, write: 200},
+		{name: "another machine", peer: "192.0.2.1:1", status: 401, write: 401},
+		{name: "through a proxy", header: []string{"X-Forwarded-For", "192.0.2.1"}, status: 401, write: 401},
+		{name: "rebound", host: "evil.example", status: 401, write: 401},
+		{name: "by another address", host: "192.0.2.7", status: 401, write: 401},
+		{name: "cross-site", header: []string{"Sec-Fetch-Site", "cross-site"}, status: 200, write: 403},
+		{name: "with a wrong token", header: []string{"Authorization", "Bearer x"}, status: 401, write: 401},
+		{name: "with a token of a viewer", header: []string{"Authorization", "Bearer a-token-of-more-than-22-bytes"}, status: 200, write: 403},
+		{name: "with a password", header: []string{"Authorization", "Basic a2ltOmtpbQ=="}, status: 200, write: 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := control.New(fault.New("checkout"), nobody, control.AllowLoopback())
+			require.Equal(t, tt.status, direct(h, guarded("GET", "/v1/status", tt.peer, tt.host, tt.header)).status)
+			require.Equal(t, tt.write, direct(h, guarded("POST", "/v1/halt", tt.peer, tt.host, tt.header)).status)
+			require.Equal(t, tt.write, direct(h, guarded("POST", "/v1/resume", tt.peer, tt.host, tt.header)).status)
+		})
+	}
+	h := control.New(fault.New("checkout"), nobody)
+	require.Equal(t, 401, direct(h, guarded("GET", "/v1/status", "", "", nil)).status)
+	require.Equal(t, 401, direct(h, guarded("POST", "/v1/halt", "", "", nil)).status)
+}
+
+// Allowed names are also names of this machine, where only that may write.
+func TestAllowedHostsWithoutAuthorizers(t *testing.T) {
+	h := control.New(fault.New("checkout"), control.AllowedHosts("dev.example"))
+	require.Equal(t, 200, direct(h, guarded("POST", "/v1/halt", "", "dev.example:8080", nil)).status)
+	require.Equal(t, 403, direct(h, guarded("POST", "/v1/halt", "", "evil.example:8080", nil)).status)
+	require.Equal(t, 403, direct(h, guarded("POST", "/v1/halt", "192.0.2.1:1", "dev.example:8080", nil)).status)
 }
