@@ -87,6 +87,13 @@ func newSite(t *testing.T, inj *fault.Injector, options ...control.Option) *site
 	return &site{t, inj, server.URL + prefix, server.Client()}
 }
 
+// serve is a site for benchmarks.
+func serve(t testing.TB, inj *fault.Injector) (url string, client *http.Client) {
+	server := httptest.NewServer(control.New(inj))
+	t.Cleanup(server.Close)
+	return server.URL, server.Client()
+}
+
 // do sends a request; header holds names and values by turns.
 func (s *site) do(method, path, body string, header ...string) response {
 	s.t.Helper()

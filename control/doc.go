@@ -20,20 +20,28 @@
 //
 // # Usage
 //
-//	GET    /               the state of everything, as text for a terminal
-//	GET    /v1/status      halted or not, calls held, counters
-//	GET    /v1/points      the injection points and what is armed there
-//	GET    /v1/explain     which rule would apply to a call, and why no other
-//	GET    /v1/rules       every live rule, whoever put it
-//	GET    /v1/rules/{id}  one of them
-//	PUT    /v1/rules/{id}  makes a rule, or edits one made here
-//	DELETE /v1/rules/{id}  ends a rule, whoever put it
-//	POST   /v1/halt        ends all rules and refuses new ones
-//	POST   /v1/resume      lets new ones in again
+//	GET    /                       the page for people, or the same as text for a terminal
+//	GET    /openapi.json           all of this, for programs
+//	GET    /v1/status              halted or not, calls held, counters, who you are
+//	GET    /v1/guardrails          what the service's code forbids
+//	GET    /v1/points              the injection points, what is armed there, and their traffic
+//	GET    /v1/explain             which rule would apply to a call, and why no other
+//	GET    /v1/events              what happens, as server-sent events
+//	GET    /v1/audit               who did what, newest first
+//	GET    /v1/rules               every live rule, whoever put it
+//	GET    /v1/rules/{id}          one of them
+//	PUT    /v1/rules/{id}          makes a rule, or edits one made here
+//	DELETE /v1/rules/{id}          ends a rule, whoever put it
+//	POST   /v1/rules/{id}/widen    gives it another scope, a step wider at most
+//	POST   /v1/rules/{id}/extend   has it live for so long from now on
+//	POST   /v1/rules/{id}/pause    has it apply to nothing; unpause lets it again
+//	POST   /v1/validate            says what would come of a rule
+//	POST   /v1/halt                ends all rules and refuses new ones
+//	POST   /v1/resume              lets new ones in again
 //
-// A change is answered once it is in force in this process. What is refused is
-// answered with a problem document, RFC 9457, that names every wrong field by
-// its path.
+// A change is answered once it is on record and in force in this process. What is
+// refused is answered with a problem document, RFC 9457, that names every wrong
+// field by its path. docs/control.md has the rest.
 //
 // The call to explain is in the query:
 //
@@ -50,6 +58,13 @@
 // only if it is still the one that was read; PUT with "If-None-Match: *" only
 // makes new ones.
 //
+// # The record
+//
+// What is done and what is refused is on record: in memory, or in a file
+// ([WithAudit]), with who did it. What makes a rule reach further is on record
+// before it is in force, and is not done if that fails. What takes faults back never
+// waits for the record.
+//
 // # Concurrency
 //
 // A [Handler] is safe for concurrent use. Changes are made one after the
@@ -57,13 +72,17 @@
 // handler for an injector and mount it as often as needed: a second one does
 // not know the first one's revisions.
 //
+// Readers of events that are slow lose some, and are told how many. They hold up
+// nobody.
+//
 // # Safety
 //
-// Until there are roles, everyone who can reach the handler may read, and only
-// callers on the same machine may write: the peer is a loopback address, no
-// header says that a proxy has passed the request on, the Host is localhost or
-// a loopback address, so that a web page cannot get in by rebinding a name,
-// and a browser does not say that another origin sent it. What is read names
+// With authorizers ([WithAuthorizer]) everybody needs a role: viewer to read, operator
+// to change, admin to resume. Without any, everyone who can reach the handler may
+// read, and only callers on the same machine may write: the peer is a loopback
+// address, no header says that a proxy has passed the request on, the Host is
+// localhost or a loopback address, so that a web page cannot get in by rebinding a
+// name, and a browser does not say that another origin sent it. What is read names
 // customers if rules do: mount the handler where strangers do not come.
 //
 // Mount the handler beside the httpmw middleware, not inside, or exempt its

@@ -14,8 +14,8 @@ import (
 const attributeParameter = "attribute." // and the attribute's name
 
 // getExplain answers why a call would be faulted or not.
-func (h *Handler) getExplain(w http.ResponseWriter, r *http.Request, _ string) error {
-	q, err := readQuestion(r.URL.RawQuery)
+func (h *Handler) getExplain(c *call) error {
+	q, err := readQuestion(c.r.URL.RawQuery)
 	if err != nil {
 		return invalidQuery(err)
 	}
@@ -23,7 +23,7 @@ func (h *Handler) getExplain(w http.ResponseWriter, r *http.Request, _ string) e
 	if err != nil {
 		return invalidQuery(err)
 	}
-	return answer(w, http.StatusOK, e)
+	return answer(c.w, http.StatusOK, e)
 }
 
 func invalidQuery(err error) error {

@@ -28,7 +28,7 @@ func TestExplain(t *testing.T) {
 	got := s.do("GET", "/v1/explain?point=ratings&operation=GET+/ratings/7&id=r-1&customer=42&attribute.plan=gold", "")
 	requireJSON(t, got, 200)
 	require.JSONEq(t, `{"service":"checkout","point":"http.client:ratings","operation":"GET /ratings/7",
-		"registered":true,"disabled":false,"halted":false,"applies":"gold","rules":[
+		"registered":true,"disabled":false,"halted":false,"blackout":false,"applies":"gold","rules":[
 		{"rule":"gold","source":"code","applies":true},
 		{"rule":"hole","source":"code","applies":false,"reason":"earlier","detail":"rule \"gold\" is asked before it and selects the call"}
 	]}`, got.body)

@@ -14,7 +14,7 @@ import (
 )
 
 // getOverview shows everything to somebody at a terminal.
-func (h *Handler) getOverview(w http.ResponseWriter, r *http.Request, _ string) error {
+func (h *Handler) getOverview(c *call) error {
 	var page bytes.Buffer
 	status := h.inj.Status()
 	fmt.Fprintf(&page, "%s: %s. %s held.\n\n", printable(serviceName(status)), state(status), count(status.Held, "call"))
@@ -27,8 +27,8 @@ func (h *Handler) getOverview(w http.ResponseWriter, r *http.Request, _ string) 
 	}
 	writeRules(&page, h.inj.Rules())
 	writePoints(&page, h.inj.Points())
-	writeHelp(&page, baseURL(r))
-	send(w, http.StatusOK, "text/plain; charset=utf-8", page.Bytes())
+	writeHelp(&page, baseURL(c.r))
+	send(c.w, http.StatusOK, "text/plain; charset=utf-8", page.Bytes())
 	return nil
 }
 

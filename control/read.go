@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/problem"
 )
 
 type statusView struct {
@@ -20,7 +21,38 @@ type statusView struct {
 	Problems       uint64 `json:"problems"`
 	ObserverPanics uint64 `json:"observerPanics"`
 
+	Share    float64             `json:"share"` // of traffic, in percent, that the live rules may select together
+	Blackout *blackoutStatusView `json:"blackout,omitempty"`
+
 	Failing []failingView `json:"failing"`
+
+	You youView `json:"you"`
+}
+
+// A youView is who asks, and why nothing but reading is open to them, if so.
+type youView struct {
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+	Why  string `json:"why,omitempty"`
+}
+
+// whoIs is known before anything is tried: who cannot halt should not learn it when
+// that is needed.
+func (h *Handler) whoIs(c *call) youView {
+	p, err := h.guard.admit(c.r, Operator)
+	if err != nil {
+		return youView{c.who.Name, Viewer, err.Error()}
+	}
+	return youView{p.Name, p.Role, ""}
+}
+
+// A blackoutStatusView is whether rules are taken by the clock, and when that
+// changes.
+type blackoutStatusView struct {
+	Active bool      `json:"active"`
+	Window string    `json:"window"`
+	Until  time.Time `json:"until,omitzero"`
+	Next   time.Time `json:"next,omitzero"`
 }
 
 // A failingView is a source whose latest word could not be taken, such as a
@@ -31,17 +63,22 @@ type failingView struct {
 	Since  time.Time `json:"since"`
 }
 
-func (h *Handler) getStatus(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (h *Handler) getStatus(c *call) error {
 	s := h.inj.Status()
 	view := statusView{
 		Service: s.Service, Disabled: s.Disabled, Halted: s.Halted, Rules: s.Rules, Points: s.Points, Held: s.Held,
 		Overflow: s.Overflow, Problems: s.Problems, ObserverPanics: s.ObserverPanics,
+		Share:   s.Share,
 		Failing: make([]failingView, len(s.Failing)),
+		You:     h.whoIs(c),
+	}
+	if b := s.Blackout; b != nil {
+		view.Blackout = &blackoutStatusView{b.Active, b.Window, b.Until.UTC(), b.Next.UTC()}
 	}
 	for i, f := range s.Failing {
 		view.Failing[i] = failingView{f.Source, f.Err.Error(), f.Since.UTC()}
 	}
-	return answer(w, http.StatusOK, view)
+	return answer(c.w, http.StatusOK, view)
 }
 
 type pointView struct {
@@ -50,16 +87,51 @@ type pointView struct {
 	Name    string         `json:"name"`
 	Effects []fault.Effect `json:"effects"`
 	Rules   []string       `json:"rules"`
+	Traffic trafficView    `json:"traffic"`
 }
 
-func (h *Handler) getPoints(w http.ResponseWriter, _ *http.Request, _ string) error {
+// A trafficView is the calls at a point of late. They are noted only while
+// somebody reads them.
+type trafficView struct {
+	Watching bool         `json:"watching"`
+	Since    time.Time    `json:"since,omitzero"`
+	Seconds  []secondView `json:"seconds"` // oldest first
+}
+
+type secondView struct {
+	At      time.Time `json:"at"`
+	Calls   uint64    `json:"calls"`
+	Errors  uint64    `json:"errors"`
+	Faulted uint64    `json:"faulted"`
+	P50     string    `json:"p50"`
+	P99     string    `json:"p99"`
+}
+
+// watchFor is how long calls are noted after somebody has looked.
+const watchFor = 2 * time.Minute
+
+func viewOfTraffic(t fault.Traffic) trafficView {
+	v := trafficView{Watching: t.Watching, Since: t.Since.UTC(), Seconds: make([]secondView, len(t.Seconds))}
+	for i, s := range t.Seconds {
+		v.Seconds[i] = secondView{s.At.UTC(), s.Calls, s.Errors, s.Faulted, s.P50.String(), s.P99.String()}
+	}
+	return v
+}
+
+func (h *Handler) getPoints(c *call) error {
+	h.inj.WatchTraffic(watchFor)
+	traffic := make(map[string]fault.Traffic)
+	for _, t := range h.inj.Traffic() {
+		traffic[t.Point] = t
+	}
 	points := h.inj.Points()
 	views := make([]pointView, len(points))
 	for i, p := range points {
-		views[i] = pointView{p.Kind + ":" + p.Name, p.Kind, p.Name, present(p.Effects), present(p.Rules)}
+		name := p.Kind + ":" + p.Name
+		views[i] = pointView{name, p.Kind, p.Name, present(p.Effects), present(p.Rules), viewOfTraffic(traffic[name])}
 		slices.Sort(views[i].Effects)
 	}
-	return answer(w, http.StatusOK, struct {
+	return answer(c.w, http.StatusOK, struct {
 		Points []pointView `json:"points"`
 	}{views})
 }
@@ -127,33 +199,48 @@ func (h *Handler) viewOf(status fault.RuleStatus, known *record) ruleView {
 	return v
 }
 
-func (h *Handler) getRules(w http.ResponseWriter, _ *http.Request, _ string) error {
+// getRules lists the rules in the order in which they are asked, a page at a time.
+// A page begins after a rule, and at the front again if that is gone.
+func (h *Handler) getRules(c *call) error {
+	var problems problem.List
+	values := readQuery(&problems, c.r.URL.RawQuery, "limit", "after")
+	limit := readLimit(&problems, values, maxPage)
+	if err := problems.Err(); err != nil {
+		return invalidQuery(err)
+	}
 	known := h.store.records()
 	live := h.inj.Rules()
-	views := make([]ruleView, len(live))
-	for i, status := range live {
+	from := slices.IndexFunc(live, func(s fault.RuleStatus) bool { return s.Rule.ID == values["after"] }) + 1
+	page := live[from:min(from+limit, len(live))]
+	next := ""
+	if from+limit < len(live) {
+		next = page[len(page)-1].Rule.ID
+	}
+	views := make([]ruleView, len(page))
+	for i, status := range page {
 		views[i] = h.viewOf(status, known.of(status))
 	}
-	return answer(w, http.StatusOK, struct {
+	return answer(c.w, http.StatusOK, struct {
 		Halted bool       `json:"halted"`
 		Rules  []ruleView `json:"rules"`
-	}{h.inj.Status().Halted, views})
+		Next   string     `json:"next,omitempty"`
+	}{h.inj.Status().Halted, views, next})
 }
 
-func (h *Handler) getRule(w http.ResponseWriter, _ *http.Request, id string) error {
+func (h *Handler) getRule(c *call) error {
 	known := h.store.records()
-	status, ok := h.inj.Rule(id)
+	status, ok := h.inj.Rule(c.arg)
 	if !ok {
-		return noRule(id)
+		return noRule(c.arg)
 	}
-	return h.answerRule(w, http.StatusOK, status, known.of(status))
+	return h.answerRule(c, http.StatusOK, status, known.of(status))
 }
 
-func (h *Handler) answerRule(w http.ResponseWriter, code int, status fault.RuleStatus, known *record) error {
+func (h *Handler) answerRule(c *call, code int, status fault.RuleStatus, known *record) error {
 	if known != nil {
-		w.Header().Set("ETag", known.tag())
+		c.w.Header().Set("ETag", known.tag())
 	}
-	return answer(w, code, h.viewOf(status, known))
+	return answer(c.w, code, h.viewOf(status, known))
 }
 
 func noRule(id string) error {

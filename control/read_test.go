@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func TestStatus(t *testing.T) {
 	got := s.do("GET", "/v1/status", "")
 	requireJSON(t, got, 200)
 	require.JSONEq(t, `{"service":"checkout","disabled":false,"halted":false,"rules":1,"points":2,
-		"held":0,"overflow":1,"problems":0,"observerPanics":0,"failing":[]}`, got.body)
+		"held":0,"overflow":1,"problems":0,"observerPanics":0,"share":100,"failing":[],"you":{"name":"local","role":"admin"}}`, got.body)
 }
 
 func TestPoints(t *testing.T) {
@@ -40,10 +41,13 @@ func TestPoints(t *testing.T) {
 	require.NoError(t, inj.Put(hole("a"), hole("b")))
 	got := s.do("GET", "/v1/points", "")
 	requireJSON(t, got, 200)
+	body := regexp.MustCompile(`"since":"[^"]*"`).ReplaceAllString(got.body, `"since":"then"`)
 	require.JSONEq(t, `{"points":[
-		{"point":"http.client:ratings","kind":"http.client","name":"ratings","effects":["blackHole","delay"],"rules":["a","b"]},
-		{"point":"sql:orders","kind":"sql","name":"orders","effects":[],"rules":[]}
-	]}`, got.body)
+		{"point":"http.client:ratings","kind":"http.client","name":"ratings","effects":["blackHole","delay"],"rules":["a","b"],
+			"traffic":{"watching":true,"since":"then","seconds":[]}},
+		{"point":"sql:orders","kind":"sql","name":"orders","effects":[],"rules":[],
+			"traffic":{"watching":true,"since":"then","seconds":[]}}
+	]}`, body)
 }
 
 func TestRules(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/misfit-go/misfit/fault"
@@ -18,6 +19,7 @@ type refusal struct {
 	title  string // of the kind
 	detail string
 	fields []*problem.Problem
+	header http.Header // to answer with
 }
 
 func (r refusal) Error() string { return r.detail }
@@ -52,6 +54,8 @@ func refusalOf(err error) refusal {
 		return r
 	case errors.Is(err, fault.ErrHalted):
 		return refusal{status: http.StatusConflict, kind: "halted", title: "Halted", detail: err.Error()}
+	case errors.Is(err, fault.ErrBlackout):
+		return refusal{status: http.StatusConflict, kind: "blackout", title: "Blackout", detail: err.Error()}
 	case errors.Is(err, fault.ErrDisabled):
 		return refusal{status: http.StatusConflict, kind: "disabled", title: "Disabled", detail: err.Error()}
 	case errors.Is(err, fault.ErrOwned):
@@ -92,6 +96,7 @@ func refuse(w http.ResponseWriter, err error) {
 	for _, f := range r.fields {
 		body.Errors = append(body.Errors, fieldError{f.Path, f.Detail})
 	}
+	maps.Copy(w.Header(), r.header)
 	data, _ := json.Marshal(body) // texts and a number: it cannot fail
 	send(w, r.status, "application/problem+json", append(data, '\n'))
 }

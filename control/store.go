@@ -18,15 +18,29 @@ type record struct {
 
 const (
 	rulesTable = "rules"
-	idIndex    = "id" // memdb wants the primary one to be called this
+	auditTable = "audit"
+
+	idIndex     = "id" // memdb wants the primary one to be called this
+	actorIndex  = "actor"
+	ruleIndex   = "rule"
+	actionIndex = "action"
+	resultIndex = "result"
+
+	// maxRemembered is how many entries of the record are kept in memory.
+	maxRemembered = 10_000
 )
 
-// A store keeps a record of each rule made here. The injector alone says which
-// rules are live: a record without a live rule of [Source] means nothing,
-// readers pass over it, and the next writer drops it.
+// A store keeps a record of each rule made here, and the newest of what was done.
+// The injector alone says which rules are live: a record without a live rule of
+// [Source] means nothing, readers pass over it, and the next writer drops it.
+//
+// The two are in databases of their own, so that nobody who wants something put on
+// record waits for a writer of rules.
 type store struct {
 	db       *memdb.MemDB
 	revision uint64 // the latest given out; belongs to whoever holds the write transaction
+
+	history *memdb.MemDB
 }
 
 func newStore() *store {
@@ -41,7 +55,22 @@ func newStore() *store {
 	if err != nil {
 		panic("control: the schema is wrong: " + err.Error())
 	}
-	return &store{db: db}
+	history, err := memdb.NewMemDB(&memdb.DBSchema{Tables: map[string]*memdb.TableSchema{
+		auditTable: {
+			Name: auditTable,
+			Indexes: map[string]*memdb.IndexSchema{
+				idIndex:     {Name: idIndex, Unique: true, Indexer: &memdb.UintFieldIndex{Field: "Seq"}},
+				actorIndex:  {Name: actorIndex, AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Actor"}},
+				ruleIndex:   {Name: ruleIndex, AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Rule"}},
+				actionIndex: {Name: actionIndex, AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Action"}},
+				resultIndex: {Name: resultIndex, AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Result"}},
+			},
+		},
+	}})
+	if err != nil {
+		panic("control: the schema is wrong: " + err.Error())
+	}
+	return &store{db: db, history: history}
 }
 
 // records is a view of the store at one moment. A reader has to take it before

@@ -16,12 +16,15 @@ import (
 
 const maxBodyBytes = 1 << 20
 
-func (h *Handler) putRule(w http.ResponseWriter, r *http.Request, id string) error {
-	rule, err := readRule(w, r, id)
+func (h *Handler) putRule(c *call) error {
+	if err := h.writable(); err != nil {
+		return err
+	}
+	rule, err := readRule(c.w, c.r, c.arg)
 	if err != nil {
 		return err
 	}
-	status, known, created, err := h.put(rule, r.Header)
+	status, known, created, err := h.put(c, rule)
 	if err != nil {
 		return err
 	}
@@ -29,41 +32,74 @@ func (h *Handler) putRule(w http.ResponseWriter, r *http.Request, id string) err
 	if created {
 		code = http.StatusCreated
 	}
-	return h.answerRule(w, code, status, known)
+	return h.answerRule(c, code, status, known)
 }
 
-// put gives the rule to the injector, and only if that takes it to the store.
-func (h *Handler) put(rule fault.Rule, header http.Header) (status fault.RuleStatus, known *record, created bool, err error) {
-	c := h.store.begin(h.inj)
-	defer c.done()
+// writable returns why nothing can be changed, whatever it is.
+func (h *Handler) writable() error {
+	if h.inj.Disabled() {
+		return fault.ErrDisabled
+	}
+	return nil
+}
+
+// put makes a rule, or edits one that was made here.
+func (h *Handler) put(c *call, rule fault.Rule) (status fault.RuleStatus, known *record, created bool, err error) {
+	tx := h.store.begin(h.inj)
+	defer tx.done()
 
 	// What would be refused whatever the preconditions are comes before them,
 	// as RFC 9110, section 13.2.1, wants it.
 	if h.inj.Status().Halted {
 		return status, nil, false, fault.ErrHalted
 	}
-	before, exists := c.live[rule.ID]
+	before, exists := tx.live[rule.ID]
 	if exists && before.Source != Source {
-		return status, nil, false, fmt.Errorf("%w: %q was put by %q", fault.ErrOwned, rule.ID, before.Source)
+		return status, nil, false, notOurs(before)
 	}
-	old := c.of(before)
-	if err := checkPreconditions(header, exists, old.tag()); err != nil {
+	if err := checkPreconditions(c.r.Header, exists, tx.of(before).tag()); err != nil {
 		return status, nil, false, err
 	}
-	if err := h.inj.Source(Source).Put(rule); err != nil {
-		return status, nil, false, err
+	status, known, err = h.replace(c, tx, actionPut, before, rule)
+	return status, known, !exists, err
+}
+
+func notOurs(live fault.RuleStatus) error {
+	return fmt.Errorf("%w: %q was put by %q", fault.ErrOwned, live.Rule.ID, live.Source)
+}
+
+// replace puts a rule on record, gives it to the injector, and if that takes it
+// to the store. The status before is empty if there was no such rule.
+func (h *Handler) replace(c *call, tx *change, action string, before fault.RuleStatus, rule fault.Rule) (status fault.RuleStatus, known *record, err error) {
+	source := h.inj.Source(Source)
+	if err := source.Check(rule); err != nil {
+		return status, nil, err
 	}
+	e := c.entry(action, resultDone)
+	e.Rule, e.After = rule.ID, asJSON(&rule)
+	if before.Rule.ID != "" {
+		e.Before = asJSON(&before.Rule)
+	}
+	if err := h.note(e); err != nil {
+		return status, nil, err
+	}
+	if err := source.Put(rule); err != nil { // what was checked has changed meanwhile
+		e.Result, e.Detail, e.Before, e.After = resultFailed, err.Error(), nil, nil
+		h.noteAnyway(e)
+		return status, nil, err
+	}
+	old := tx.of(before)
 	status, ok := h.inj.Rule(rule.ID)
 	if ok && status.Source == Source {
-		known, err = c.save(status, old)
+		known, err = tx.save(status, old)
 	} else { // its time was short, or it was deleted or halted already
 		status = over(rule)
-		c.drop(rule.ID)
+		tx.drop(rule.ID)
 	}
 	if err == nil {
-		err = c.commit()
+		err = tx.commit()
 	}
-	return status, known, !exists, err
+	return status, known, err
 }
 
 // over is what is left to say of a rule that was taken and ended at once.
@@ -75,61 +111,67 @@ func over(rule fault.Rule) fault.RuleStatus {
 	return fault.RuleStatus{Rule: rule, Source: Source}
 }
 
-func (h *Handler) deleteRule(w http.ResponseWriter, r *http.Request, id string) error {
-	c := h.store.begin(h.inj)
-	defer c.done()
-	status, ok := c.live[id]
+func (h *Handler) deleteRule(c *call) error {
+	if err := h.writable(); err != nil {
+		return err
+	}
+	tx := h.store.begin(h.inj)
+	defer tx.done()
+	status, ok := tx.live[c.arg]
 	if !ok {
-		return noRule(id)
+		return noRule(c.arg)
 	}
-	if err := checkPreconditions(r.Header, true, c.of(status).tag()); err != nil {
+	if err := checkPreconditions(c.r.Header, true, tx.of(status).tag()); err != nil {
 		return err
 	}
-	if !h.inj.Delete(id) {
-		return noRule(id)
+	if !h.inj.Delete(c.arg) {
+		return noRule(c.arg)
 	}
-	c.drop(id)
-	if err := c.commit(); err != nil {
+	tx.drop(c.arg)
+	e := c.entry(actionDelete, resultDone)
+	e.Before = asJSON(&status.Rule)
+	h.noteAnyway(e)
+	if err := tx.commit(); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // halt waits for nothing: not for a writer, nor for a body that may be on its
-// way. The records of the rules it ends are left for the next writer to drop.
-func (h *Handler) halt(w http.ResponseWriter, _ *http.Request, _ string) error {
-	return answer(w, http.StatusOK, struct {
+// way, nor for the record. The records of the rules it ends are left for the next
+// writer to drop.
+func (h *Handler) halt(c *call) error {
+	if err := h.writable(); err != nil {
+		return err
+	}
+	ended := present(h.inj.Halt())
+	e := c.entry(actionHalt, resultDone)
+	e.Detail = "ended " + count(len(ended), "rule")
+	h.noteAnyway(e)
+	return answer(c.w, http.StatusOK, struct {
 		Halted bool         `json:"halted"`
 		Ended  []fault.Rule `json:"ended"`
-	}{true, present(h.inj.Halt())})
+	}{true, ended})
 }
 
-func (h *Handler) resume(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (h *Handler) resume(c *call) error {
+	if err := h.writable(); err != nil {
+		return err
+	}
+	if err := h.note(c.entry(actionResume, resultDone)); err != nil {
+		return err
+	}
 	h.inj.Resume()
-	return answer(w, http.StatusOK, struct {
+	return answer(c.w, http.StatusOK, struct {
 		Halted bool `json:"halted"`
 	}{false})
 }
 
 // readRule reads the rule with this ID from the body.
 func readRule(w http.ResponseWriter, r *http.Request, id string) (fault.Rule, error) {
-	if err := checkContent(w, r.Header); err != nil {
-		return fault.Rule{}, err
-	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return fault.Rule{}, err
-	}
 	var rule fault.Rule
-	if err := rule.UnmarshalJSON(body); err != nil {
-		if !json.Valid(body) || !utf8.Valid(body) {
-			return fault.Rule{}, refusal{
-				status: http.StatusBadRequest,
-				kind:   "malformed", title: "Malformed JSON",
-				detail: err.Error(),
-			}
-		}
+	if err := readJSON(w, r, rule.UnmarshalJSON); err != nil {
 		return fault.Rule{}, err
 	}
 	if rule.ID == "" {
@@ -142,6 +184,22 @@ func readRule(w http.ResponseWriter, r *http.Request, id string) (fault.Rule, er
 		return fault.Rule{}, problems.Err()
 	}
 	return rule, nil
+}
+
+// readJSON has decode read the body of a request.
+func readJSON(w http.ResponseWriter, r *http.Request, decode func([]byte) error) error {
+	if err := checkContent(w, r.Header); err != nil {
+		return err
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	err = decode(body)
+	if err != nil && (!json.Valid(body) || !utf8.Valid(body)) {
+		return refusal{status: http.StatusBadRequest, kind: "malformed", title: "Malformed JSON", detail: err.Error()}
+	}
+	return err
 }
 
 // checkContent refuses a body that says it is not plain JSON.

@@ -36,7 +36,7 @@
 // A rule that is the same as before is left alone, however it is written: its
 // time is not prolonged, and its counters and held calls stay. It is put when
 // it is first seen and again when its own text changes; a rule that expired,
-// was deleted by an operator or was ended by a halt does not come back because
+// was deleted by an operator or was ended by a halt or a blackout does not come back because
 // something else in the file has changed. A rule that is no longer in the file
 // ends.
 //
@@ -74,8 +74,10 @@
 // # Safety
 //
 // Who can write the file can fault the service; guardrails hold for it as for
-// everyone. While the injector is halted, a file that would put a rule is
-// refused, and it stays refused after the halt until it changes again. When the
+// everyone. While the injector is halted, or in a blackout, a file that would put a
+// rule is refused, and it stays refused after that until it changes again. A service
+// that starts in a blackout starts without its rules, which is reported; each comes
+// once its text changes. When the
 // context ends the rules end too: none stays that the file could no longer take
 // back. Where MISFIT_DISABLED is set the file is not even read.
 //

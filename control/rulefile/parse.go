@@ -37,38 +37,10 @@ type document struct {
 	tree  tree
 }
 
-func parse(data []byte) (doc *document, err error) {
-	// A reload happens in a goroutine of the library: a panic in a parser
-	// would end a service that no rule has selected.
-	defer func() {
-		if r := recover(); r != nil {
-			doc, err = nil, fmt.Errorf("internal error: %v", r)
-		}
-	}()
-	if len(data) > maxBytes {
-		return nil, fmt.Errorf("has more than %d bytes", maxBytes)
-	}
-	if line := firstLine(data, "\x00"); line > 0 {
-		return nil, fmt.Errorf("has a NUL byte (line %d)", line)
-	}
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("is not UTF-8 (line %d)", firstInvalidLine(data))
-	}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // as some editors begin every file
-
+func parse(data []byte) (*document, error) {
 	var p parser
-	switch text := bytes.TrimLeft(data, " \t\r\n"); {
-	case len(text) == 0:
-		return nil, errEmpty
-	case text[0] == '{':
-		if err := strictjson.Unmarshal(data, new(json.RawMessage)); err != nil {
-			return nil, fmt.Errorf("begins with { and is read as JSON: %w", err)
-		}
-		p.decode(data)
-	default:
-		if err := p.decodeYAML(data); err != nil {
-			return nil, err
-		}
+	if err := p.read(data); err != nil {
+		return nil, err
 	}
 	if err := p.findings.err(p.tree); err != nil {
 		return nil, err
@@ -78,8 +50,51 @@ func parse(data []byte) (doc *document, err error) {
 
 type parser struct {
 	rules    []fault.Rule
+	places   []string // the path of each
 	findings findings
 	tree     tree
+	checking bool // for [Check], which also knows places in JSON, and single rules
+}
+
+// read returns an error if data cannot be read at all.
+func (p *parser) read(data []byte) (err error) {
+	// A reload happens in a goroutine of the library: a panic in a parser
+	// would end a service that no rule has selected.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error: %v", r)
+		}
+	}()
+	if len(data) > maxBytes {
+		return fmt.Errorf("has more than %d bytes", maxBytes)
+	}
+	if line := firstLine(data, "\x00"); line > 0 {
+		return fmt.Errorf("has a NUL byte (line %d)", line)
+	}
+	if !utf8.Valid(data) {
+		return fmt.Errorf("is not UTF-8 (line %d)", firstInvalidLine(data))
+	}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // as some editors begin every file
+
+	text := bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case len(text) == 0:
+		return errEmpty
+	case text[0] == '{' || p.checking && text[0] == '[':
+		if err := strictjson.Unmarshal(data, new(json.RawMessage)); err != nil {
+			return fmt.Errorf("begins with %c and is read as JSON: %w", text[0], err)
+		}
+	default:
+		return p.decodeYAML(data)
+	}
+	if p.checking {
+		p.tree = jsonTree(data)
+		if p.decodeAlone(data) {
+			return nil
+		}
+	}
+	p.decode(data)
+	return nil
 }
 
 // decode reads a file in JSON, which is well-formed.
@@ -95,9 +110,13 @@ func (p *parser) decode(data []byte) {
 		p.findings.addf("rules", 0, "has %d entries; at most %d are allowed", len(file.Rules), maxRules)
 		return
 	}
-	seen := make(map[string]bool, len(file.Rules))
-	for i, text := range file.Rules {
-		path := problem.Index("rules", i)
+	p.decodeList("rules", file.Rules)
+}
+
+func (p *parser) decodeList(list string, rules []json.RawMessage) {
+	seen := make(map[string]bool, len(rules))
+	for i, text := range rules {
+		path := problem.Index(list, i)
 		var r fault.Rule
 		p.nulls(path, text)
 		p.findings.add(path, 0, r.UnmarshalJSON(text))
@@ -109,7 +128,7 @@ func (p *parser) decode(data []byte) {
 			p.findings.addf(path+".id", 0, "%q is given twice", r.ID)
 		}
 		seen[r.ID] = true
-		p.rules = append(p.rules, r)
+		p.rules, p.places = append(p.rules, r), append(p.places, path)
 	}
 }
 

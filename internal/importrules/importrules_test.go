@@ -29,12 +29,15 @@ const (
 	sqldrv   = module + "/sqldriver"
 	control  = module + "/control"
 	rulefile = module + "/control/rulefile"
+	auditlog = module + "/control/audit"
+	blackout = module + "/control/blackout"
 	token    = module + "/token"
 	internal = module + "/internal/..."
 	watching = module + "/internal/filewatch"
 
 	xxhash  = "github.com/cespare/xxhash/v2"
 	memdb   = "github.com/hashicorp/go-memdb/..."
+	lru     = "github.com/hashicorp/golang-lru/simplelru"
 	xsync   = "golang.org/x/sync/..."
 	grpc    = "google.golang.org/grpc/..."
 	rpc     = "google.golang.org/genproto/googleapis/rpc/..." // the messages of gRPC's rich errors
@@ -45,6 +48,7 @@ const (
 	yaml    = "go.yaml.in/yaml/v3"
 	jose    = "github.com/go-jose/go-jose/v4"
 	rate    = "golang.org/x/time/rate"
+	gocron  = "github.com/netresearch/go-cron"
 	testify = "github.com/stretchr/testify/..."
 )
 
@@ -74,8 +78,10 @@ var directions = []direction{
 	{httpmw, []string{internal, scope, fault, snoop}},
 	{grpcint, []string{internal, scope, fault, grpc, rpc, proto}},
 	{sqldrv, []string{internal, scope, fault, sqllex}},
-	{control, []string{internal, scope, fault, memdb, xsync}},
+	{control, []string{internal, scope, fault, auditlog, memdb, xsync, lru, rate}},
 	{rulefile, []string{internal, fault, yaml}},
+	{auditlog, []string{internal}},
+	{blackout, []string{fault, gocron}},
 	{token, []string{internal, fault, jose, rate}},
 	{watching, nil},
 	{internal, slices.Concat(otelAPI, []string{internal, sfv})},
@@ -99,6 +105,7 @@ var bans = []ban{
 	{[]string{scope, fault, httpmw, sqldrv, grpcint, rulefile}, memdb, "only users of control compile go-memdb"},
 	{[]string{scope, fault, httpmw, grpcint, control, rulefile}, sqllex, "only users of sqldriver compile a lexer of SQL"},
 	{[]string{scope, fault, httpmw, grpcint, sqldrv, control, rulefile}, jose + "/...", "only users of token compile a library for signatures"},
+	{[]string{scope, fault, httpmw, grpcint, sqldrv, control, rulefile, token}, gocron, "only users of control/blackout compile a library for schedules"},
 	{[]string{module + "/..."}, testify, "testify is for tests"},
 }
 

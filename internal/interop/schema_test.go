@@ -111,6 +111,7 @@ func TestSchemaAgrees(t *testing.T) {
 		}, 5},
 		{"note", []string{`"x"`, `"` + strings.Repeat("a", 1024) + `"`, `"` + strings.Repeat("a", 1025) + `"`, `1`, `null`}, 2},
 		{"priority", []string{`-1000`, `1000`, `0`, `-1001`, `1001`, `1.5`, `"1"`}, 3},
+		{"paused", []string{`true`, `false`, `1`, `"true"`, `null`}, 2},
 		{"more", []string{`1`}, 0},
 		{"target", []string{
 			`{"points": ["a"]}`, `{"points": ["a:b", "*:*", "a:b:c", "a b"]}`, `{"except": {"points": ["a"]}}`, `{"points": [], "except": {"operations": ["a"]}}`,
