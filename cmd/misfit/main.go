@@ -1,9 +1,11 @@
 // Misfit is the command line of the misfit library. It makes the keys and the
-// signed tokens with which a test client asks for a fault in its own requests:
+// signed tokens with which a test client asks for a fault in its own requests, and
+// it watches and changes the rules of running services:
 //
 //	misfit keygen -out services.json
 //	TOKEN=$(misfit token -dependency ratings -error unavailable -for customer=42 -ttl 10m)
 //	curl -H "Fault-Token: $TOKEN" https://shop.example/product/7 -i
+//	misfit rules -url http://localhost:8080/debug/faults
 //
 // "misfit help" teaches the rest. The command is a module of its own, so that
 // those who use the library do not get its dependencies:

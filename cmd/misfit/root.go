@@ -16,18 +16,34 @@ Start here:
   TOKEN=$(misfit token -dependency ratings -error unavailable -for customer=42 -ttl 10m)
   curl -H "Fault-Token: $TOKEN" https://shop.example/product/7 -i
 
-The answer says in Fault-Status what became of it.`
+The answer says in Fault-Status what became of it.
+
+Services that have a control endpoint can also be given rules for the requests of
+anyone, a few percent at first:
+
+  export MISFIT_URL=http://localhost:8080/debug/faults
+  misfit apply -f rules.yaml -dry-run  # whom would it hit?
+  misfit apply -f rules.yaml
+  misfit halt                          # ends them all, at once`
 
 const rootEnd = `Exit status:
   0  done
-  1  no: the token is refused, or the text is not a token
+  1  no: the token is refused, the text is not what it is meant to be, or a service
+     refuses what it is asked for
   2  wrong usage: there is no such command or flag, or a value makes no sense
-  3  a file, or standard input or output, could not be read or written
+  3  a file, or standard input or output, could not be read or written, or a service
+     could not be reached or understood
 
 A flag may be written -name or --name, and -name=value or -name value.`
 
 // Groups of commands, in the order of the help.
-const tokenGroup = "tokens"
+const (
+	tokenGroup = "tokens"
+	ruleGroup  = "rules"
+
+	// remoteGroup is of the commands that talk to control endpoints.
+	remoteGroup = "running"
+)
 
 func newRoot(s *streams) *cobra.Command {
 	root := &cobra.Command{
@@ -42,10 +58,25 @@ func newRoot(s *streams) *cobra.Command {
 		SilenceErrors:     true, // run prints them
 		SilenceUsage:      true,
 	}
-	root.AddGroup(&cobra.Group{ID: tokenGroup, Title: "Tokens"})
+	root.AddGroup(&cobra.Group{ID: tokenGroup, Title: "Tokens"}, &cobra.Group{ID: ruleGroup, Title: "Files of rules"}, &cobra.Group{ID: remoteGroup, Title: "Running services"})
 	root.AddCommand(
 		newKeygen(s),
 		newToken(s),
+		newConvert(s),
+		newLint(s),
+		newPoints(s),
+		newRules(s),
+		newApply(s),
+		newWiden(s),
+		newExtend(s),
+		newPause(s),
+		newUnpause(s),
+		newDelete(s),
+		newHalt(s),
+		newResume(s),
+		newEvents(s),
+		newExplain(s),
+		newAudit(s),
 		newCompletion(s),
 		newVersion(s),
 	)
