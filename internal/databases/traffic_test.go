@@ -16,6 +16,7 @@ import (
 // TestTraffic holds what is noted of the calls to a real database against what
 // was done there.
 func TestTraffic(t *testing.T) {
+	needsFaults(t)
 	each(t, func(t *testing.T, d database, dsn string) {
 		f := newFaulted(t, d, dsn)
 		const slow = 100 * time.Millisecond
