@@ -151,6 +151,7 @@ func TestEverythingIsOnRecord(t *testing.T) {
 	require.Contains(t, page.Entries[3].Detail, "only a caller on the same machine may write")
 	require.Contains(t, string(page.Entries[5].Before), `"percent":1`)
 	require.Contains(t, string(page.Entries[5].After), `"percent":5`)
+	require.Contains(t, string(page.Entries[6].After), `"expires":"`, "what was given as a time to live")
 	require.Zero(t, page.Next)
 
 	// By pages, and by what is asked for.

@@ -76,7 +76,8 @@ func (h *Handler) replace(c *call, tx *change, action string, before fault.RuleS
 		return status, nil, err
 	}
 	e := c.entry(action, resultDone)
-	e.Rule, e.After = rule.ID, asJSON(&rule)
+	after := over(rule).Rule // with the time it ends, as it will be shown
+	e.Rule, e.After = rule.ID, asJSON(&after)
 	if before.Rule.ID != "" {
 		e.Before = asJSON(&before.Rule)
 	}
@@ -102,10 +103,11 @@ func (h *Handler) replace(c *call, tx *change, action string, before fault.RuleS
 	return status, known, err
 }
 
-// over is what is left to say of a rule that was taken and ended at once.
+// over is what there is to say of a rule that was taken, and of one that ended at
+// once all there is.
 func over(rule fault.Rule) fault.RuleStatus {
 	if rule.Expires.IsZero() {
-		rule.Expires = time.Now().Add(rule.TTL)
+		rule.Expires = time.Now().Add(rule.TTL).UTC().Round(0)
 	}
 	rule.TTL = 0
 	return fault.RuleStatus{Rule: rule, Source: Source}
