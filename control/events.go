@@ -107,10 +107,15 @@ func (h *Handler) getEvents(c *call) error {
 	defer h.events.leave()
 	f := &feed{events: make(chan fault.Event, eventBuffer)}
 	defer h.inj.Observe(f)()
-	if c.r.Header.Get("Last-Event-ID") == "" {
-		if newest, _ := h.store.entries(historyQuery{limit: 1}); len(newest) > 0 {
-			after = newest[0].Seq
-		}
+	latest := uint64(0)
+	if newest, _ := h.store.entries(historyQuery{limit: 1}); len(newest) > 0 {
+		latest = newest[0].Seq
+	}
+	switch {
+	case c.r.Header.Get("Last-Event-ID") == "":
+		after = latest
+	case after > latest: // of a record that this one has taken the place of
+		after = 0
 	}
 	s := &eventStream{w: c.w, control: http.NewResponseController(c.w)}
 	c.w.Header().Set("Content-Type", "text/event-stream")

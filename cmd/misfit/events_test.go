@@ -134,7 +134,6 @@ func TestEventsComeBack(t *testing.T) {
 		}
 		h.ServeHTTP(w, r)
 	}))
-	defer server.Close()
 	set := func(to bool, h http.Handler) {
 		mu.Lock()
 		open = to
@@ -144,8 +143,16 @@ func TestEventsComeBack(t *testing.T) {
 		mu.Unlock()
 		server.CloseClientConnections()
 	}
+	defer func() {
+		set(false, nil) // or a stream would keep the server from closing
+		server.Close()
+	}()
 	r := start(t, "events", "-url", server.URL)
 	r.until("halt", func() { misfit("halt", "-url", server.URL) })
+
+	for range 10 { // a longer record than the one that takes its place, or nobody could tell
+		done(t, "halt", "-url", server.URL)
+	}
 
 	set(false, nil)
 	before := r.out.String()
