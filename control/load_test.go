@@ -212,6 +212,16 @@ func TestEvents(t *testing.T) {
 		return len(actions) == 2
 	})
 	require.Equal(t, []string{"rule.put", "halt"}, actions)
+
+	// Who has read a longer record, of a process before, gets this one from its front.
+	actions = nil
+	readEvents(t, s, "1000000", func(event, data string) bool {
+		if event == "audit" {
+			actions = append(actions, decode[struct{ Rule string }](t, response{body: data}).Rule)
+		}
+		return len(actions) == 2
+	})
+	require.Equal(t, []string{"before", "r"}, actions)
 	requireProblem(t, s.do("GET", "/v1/events", "", "Last-Event-ID", "x"), 400, "about:blank")
 }
 
