@@ -2,7 +2,6 @@ package fault
 
 import (
 	"errors"
-	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -57,6 +56,7 @@ type Injector struct {
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
+	needs   needs                // of the same
 	tokens  tokenDesk
 	watch   *watch // nil while nobody watches
 	failing map[string]SourceFailure
@@ -187,22 +187,34 @@ func (inj *Injector) Idle() bool { return inj.Disabled() || inj.uses.Load() == 0
 // its attempts, so that a request without an ID has to be given one.
 func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.Load()&useDraws != 0 }
 
+// needs counts the rules that give the process a use for identities.
+type needs struct{ rules, draws int }
+
+func (n *needs) count(l *liveRule, by int) {
+	if l.rule.Paused {
+		return
+	}
+	n.rules += by
+	if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
+		n.draws += by
+	}
+}
+
 // updateUses follows a change of the rules or of who watches. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
 	if inj.watch != nil {
 		uses |= useWatch
 	}
-	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), inj.carried.rules()} {
-		for l := range rules {
-			if l.rule.Paused {
-				continue
-			}
-			uses |= useRules
-			if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
-				uses |= useDraws
-			}
-		}
+	n := inj.needs
+	for l := range inj.carried.rules() {
+		n.count(l, 1)
+	}
+	if n.rules > 0 {
+		uses |= useRules
+	}
+	if n.draws > 0 {
+		uses |= useDraws
 	}
 	inj.uses.Store(uses)
 }

@@ -76,31 +76,26 @@ func (s *Source) Change(rules []Rule, remove []string) error {
 	if err := s.refuses(prepared, remove); err != nil {
 		return err
 	}
-	var changed []*liveRule
+	var c ruleChange
+	put := make(map[string]bool, len(prepared))
 	for i, r := range prepared {
-		old := inj.rules[r.ID]
+		put[r.ID] = true
 		var state *ruleState
-		if old != nil {
+		if old := inj.rules[r.ID]; old != nil {
 			state = old.state
-			changed = append(changed, old)
+			c.gone = append(c.gone, old)
 		}
 		l := inj.compile(r, s.name, state, now.Add(ttls[i]))
 		l.cleanup = time.AfterFunc(ttls[i], func() { inj.expire(l) })
-		inj.rules[r.ID] = l
-		changed = append(changed, l)
+		c.come = append(c.come, l)
 	}
 	for _, id := range remove {
-		if l := inj.rules[id]; l != nil && l.source == s.name && !slices.Contains(changed, l) {
-			delete(inj.rules, id)
-			changed = append(changed, l)
+		if l := inj.rules[id]; l != nil && l.source == s.name && !put[id] {
+			c.gone = append(c.gone, l)
 		}
 	}
-	inj.publish(changed)
-	for _, l := range changed {
-		if current := inj.rules[l.rule.ID]; current != l {
-			l.end(current)
-		}
-	}
+	c.sort()
+	inj.publish(c)
 	return nil
 }
 
@@ -217,9 +212,10 @@ func (inj *Injector) endAll() []Rule {
 	clear(inj.rules)
 	inj.carried.clear()
 	inj.ordered = nil
+	inj.needs = needs{}
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.snapshot.Store(newSnapshot(nil, false, p.meter))
+		p.change(func(s *snapshot) { *s = snapshot{meter: s.meter} })
 	}
 	ended := make([]Rule, len(ending))
 	for i, l := range ending {
@@ -239,18 +235,23 @@ func (inj *Injector) Resume() {
 	inj.mu.Unlock()
 }
 
+// expire takes away l, if it is still live, and with it whatever has expired
+// besides: rules that were put together end together.
 func (inj *Injector) expire(l *liveRule) {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if inj.rules[l.rule.ID] == l {
-		inj.remove(l)
+	if inj.rules[l.rule.ID] != l {
+		return
 	}
+	now := time.Now()
+	over := ruleChange{come: inj.ordered}.where(func(other *liveRule) bool {
+		return other == l || !now.Before(other.deadline)
+	})
+	inj.publish(ruleChange{gone: over.come})
 }
 
 func (inj *Injector) remove(l *liveRule) {
-	delete(inj.rules, l.rule.ID)
-	inj.publish([]*liveRule{l})
-	l.end(nil)
+	inj.publish(ruleChange{gone: []*liveRule{l}})
 }
 
 // end is called once, after the version is out of every snapshot.
@@ -262,26 +263,32 @@ func (l *liveRule) end(next *liveRule) {
 	close(l.ended)
 }
 
-// publish brings every point up to date at which one of the changed rules is
-// or was armed. The caller holds mu.
-func (inj *Injector) publish(changed []*liveRule) {
-	inj.ordered = slices.SortedFunc(maps.Values(inj.rules), compareOrder)
+// publish puts a change in force: at each point where one of its rules is or was
+// armed, all of it at once. The caller holds mu.
+func (inj *Injector) publish(c ruleChange) {
+	for _, l := range c.gone {
+		delete(inj.rules, l.rule.ID)
+		inj.needs.count(l, -1)
+	}
+	for _, l := range c.come {
+		inj.rules[l.rule.ID] = l
+		inj.needs.count(l, 1)
+	}
+	inj.ordered = c.of(inj.ordered)
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		if slices.ContainsFunc(changed, func(l *liveRule) bool { return l.arming(inj, p) == armedHere }) {
-			inj.publishAt(p)
-		}
+		inj.publishAt(p, c)
+	}
+	for _, l := range c.gone {
+		l.end(inj.rules[l.rule.ID])
 	}
 }
 
-func (inj *Injector) publishAt(p *Point) {
-	var here []*liveRule
-	for _, l := range inj.ordered {
-		if !l.rule.Paused && l.arming(inj, p) == armedHere {
-			here = append(here, l)
-		}
+func (inj *Injector) publishAt(p *Point, c ruleChange) {
+	here := c.where(func(l *liveRule) bool { return !l.rule.Paused && l.arming(inj, p) == armedHere })
+	if !here.empty() {
+		p.change(func(s *snapshot) { *s = s.after(here) })
 	}
-	p.snapshot.Store(newSnapshot(here, inj.carried.any(), p.meter))
 }
 
 func (r Rule) clone() Rule {

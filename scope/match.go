@@ -72,12 +72,13 @@ func (s Scope) Matcher(salt string) *Matcher {
 	if s.Salt != "" {
 		salt = s.Salt
 	}
-	m.percentage = true
 	m.threshold = Threshold(*s.Percent)
 	m.seed = xxhash.Sum64String(salt)
 	if m.unit == "" {
 		m.unit = PerRequest
 	}
+	// All requests are in whatever they draw, but not all have a customer.
+	m.percentage = m.threshold < buckets || m.unit != PerRequest && m.unit != PerCall
 	m.attribute, _ = strings.CutPrefix(string(m.unit), attributeUnit)
 	return m
 }
