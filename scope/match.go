@@ -72,13 +72,12 @@ func (s Scope) Matcher(salt string) *Matcher {
 	if s.Salt != "" {
 		salt = s.Salt
 	}
+	m.percentage = true
 	m.threshold = Threshold(*s.Percent)
 	m.seed = xxhash.Sum64String(salt)
 	if m.unit == "" {
 		m.unit = PerRequest
 	}
-	// All requests are in whatever they draw, but not all have a customer.
-	m.percentage = m.threshold < buckets || m.unit != PerRequest && m.unit != PerCall
 	m.attribute, _ = strings.CutPrefix(string(m.unit), attributeUnit)
 	return m
 }
@@ -137,6 +136,8 @@ func (m *Matcher) Match(r *Request, n uint64) Verdict {
 func (m *Matcher) draw(r *Request, n uint64) Verdict {
 	var drawn uint64
 	switch {
+	case m.threshold >= buckets && (m.unit == PerRequest || m.unit == PerCall):
+		return In // whatever is drawn
 	case m.Draws(r):
 		id := ""
 		if r != nil {
