@@ -172,9 +172,28 @@ func canonical(names []string) []string {
 // headers lets the scope package read and write an http.Header.
 type headers http.Header
 
-func (h headers) Get(key string) string      { return http.Header(h).Get(key) }
-func (h headers) Set(key, value string)      { http.Header(h).Set(key, value) }
-func (h headers) Values(key string) []string { return http.Header(h).Values(key) }
+func (h headers) Get(key string) string {
+	if values := h.Values(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Values finds the headers that it is asked for with every request without making
+// their names canonical, which allocates.
+func (h headers) Values(key string) []string {
+	switch key {
+	case "traceparent":
+		return h[traceparentHeader]
+	case "tracestate":
+		return h["Tracestate"]
+	case "baggage":
+		return h[baggageHeader]
+	}
+	return http.Header(h).Values(key)
+}
+
+func (h headers) Set(key, value string) { http.Header(h).Set(key, value) }
 
 func (h headers) Keys() []string {
 	keys := make([]string, 0, len(h))
