@@ -71,29 +71,29 @@ func (p *Point) can(e Effect) bool { return slices.Contains(p.effects, e) }
 // Decide answers which rule, if any, applies to a call that is about to be
 // made. The zero Decision means none. At a point with nothing aimed at it, it
 // costs one atomic load and a nil check.
-func (p *Point) Decide(ctx context.Context, op Operation) Decision {
+func (p *Point) Decide(ctx context.Context, op Operation) (d Decision) {
 	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
-		return Decision{}
+		return
 	}
-	return p.decide(ctx, op, nil)
+	return p.decide(ctx, &op, nil)
 }
 
 // DecideNamed is Decide for an operation whose name costs something to find:
 // name is called only if a rule applies, and its answer takes the place of
 // op's name, which becomes the raw one. Rules are matched by op as it is given.
-func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) Decision {
+func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) (d Decision) {
 	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
-		return Decision{}
+		return
 	}
-	return p.decide(ctx, op, name)
+	return p.decide(ctx, &op, name)
 }
 
 // DecideText is Decide for an operation that has to be found in a text, such as a
 // statement: name is called only once somebody asks what the operation is. A call
 // that the scopes of all rules leave out goes without.
-func (p *Point) DecideText(ctx context.Context, text string, name func(context.Context, string) Operation) Decision {
+func (p *Point) DecideText(ctx context.Context, text string, name func(context.Context, string) Operation) (d Decision) {
 	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
-		return Decision{}
+		return
 	}
 	return p.decideText(ctx, text, name)
 }
@@ -112,8 +112,15 @@ func (p *Point) Armed() bool { return !absent.Machinery && p != nil && p.snapsho
 // It waits out a delay or a black hole, panics if the fault says so, and
 // returns nil if the call is to go on. A delay that pads the call needs
 // [Point.Decide].
-func (p *Point) Inject(ctx context.Context, op Operation) error {
-	d := p.Decide(ctx, op)
+func (p *Point) Inject(ctx context.Context, op Operation) (err error) {
+	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
+		return
+	}
+	return p.inject(ctx, &op)
+}
+
+func (p *Point) inject(ctx context.Context, op *Operation) error {
+	d := p.decide(ctx, op, nil)
 	if !d.Hit() {
 		return nil
 	}
@@ -156,12 +163,14 @@ func (c *call) operation() *Operation {
 	return &c.op
 }
 
-func (p *Point) decide(ctx context.Context, op Operation, name func() string) Decision {
+// decide takes op by its address, for which there are registers left.
+func (p *Point) decide(ctx context.Context, op *Operation, name func() string) Decision {
 	c := call{point: p}
-	c.setOperation(op)
+	c.setOperation(*op)
 	return c.decide(ctx, name)
 }
 
+//go:noinline
 func (p *Point) decideText(ctx context.Context, text string, name func(context.Context, string) Operation) Decision {
 	c := call{point: p, unnamed: unnamed{name, ctx, text}}
 	return c.decide(ctx, nil)

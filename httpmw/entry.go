@@ -24,6 +24,12 @@ func (m *middleware) enter(r *http.Request) *http.Request {
 	if stranger {
 		r = disowned(r)
 	}
+	if !m.asksForRules() {
+		if m.needsIdentity(r, stranger) {
+			return r.WithContext(m.identified(r, stranger))
+		}
+		return r
+	}
 	sent, some := m.sent(r, stranger)
 	if !some && !m.needsIdentity(r, stranger) {
 		return r
@@ -62,6 +68,9 @@ func (m *middleware) identified(r *http.Request, stranger bool) context.Context 
 	m.inj.Report(ignored)
 	return ctx
 }
+
+// asksForRules reports whether rules that come with a request are taken.
+func (m *middleware) asksForRules() bool { return m.tokens || m.believed || m.envoy != nil }
 
 // sent returns what came with the request to inject faults into it, and whether
 // there is anything.
