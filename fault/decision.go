@@ -82,12 +82,12 @@ func (l *liveRule) admit(c *call) bool {
 		l.skip(c, SkipTokens)
 		return false
 	}
-	if reason, ok := l.state.limiter.acquire(l.rule.Limits); !ok {
+	var forbidden SkipReason
+	if c.number, c.running, forbidden = l.state.limiter.acquire(l.rule.Limits); forbidden != "" {
 		l.refund(inj)
-		l.skip(c, reason)
+		l.skip(c, forbidden)
 		return false
 	}
-	c.number = l.state.hits.Add(1)
 	return true
 }
 
@@ -242,7 +242,7 @@ func (d Decision) Done() {
 	if f.rule.source == SourceToken {
 		f.point.inj.tokenFaults.Add(-1)
 	}
-	f.rule.state.limiter.release()
+	f.running.Add(-1)
 }
 
 func (f *firing) release() {

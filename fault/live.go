@@ -37,7 +37,6 @@ type liveRule struct {
 
 // ruleState is what outlives an edit of the rule.
 type ruleState struct {
-	hits     atomic.Uint64
 	skips    [len(skipReasons)]atomic.Uint64
 	held     atomic.Int64
 	calls    atomic.Uint64 // numbers the calls that are drawn for one by one

@@ -141,9 +141,10 @@ type call struct {
 	luggage  *luggage // of the request, while one of the rules it carries is asked
 
 	// What fires fills in when a rule applies.
-	number uint64    // of the hits of the rule
-	drawn  uint64    // the number the percentage was drawn by
-	start  time.Time // of the call
+	number  uint64        // of the hits of the rule
+	running *atomic.Int64 // counts the call until it is over
+	drawn   uint64        // the number the percentage was drawn by
+	start   time.Time     // of the call
 }
 
 // An unnamed operation is still to be found in a text. It has the context of the
