@@ -58,6 +58,7 @@ func TestSnapshotsFollow(t *testing.T) {
 	inj.Point("test", "stock")
 	scopes := []func() scope.Scope{
 		scope.Everyone,
+		func() scope.Scope { return scope.Percent(0.1, scope.PerRequest) },
 		func() scope.Scope { return scope.Customers(fmt.Sprint("c", random.IntN(3)), "c9") },
 		func() scope.Scope { return scope.Requests(fmt.Sprint("r", random.IntN(3))) },
 	}
@@ -69,7 +70,7 @@ func TestSnapshotsFollow(t *testing.T) {
 				ID:       fmt.Sprint(i, "-", random.IntN(8)),
 				Priority: random.IntN(3),
 				Target:   Target{Points: []string{targets[random.IntN(3)]}},
-				Scope:    scopes[random.IntN(3)](),
+				Scope:    scopes[random.IntN(len(scopes))](),
 				Fault:    Fault{BlackHole: true},
 				Paused:   random.IntN(4) == 0,
 				TTL:      time.Hour,
@@ -89,6 +90,11 @@ func TestSnapshotsFollow(t *testing.T) {
 		}
 		require.True(t, slices.IsSortedFunc(inj.ordered, compareOrder))
 		require.Equal(t, len(inj.rules), len(inj.ordered))
+		var sum shares
+		for _, l := range inj.ordered {
+			sum += inj.share(l.rule)
+		}
+		require.Equal(t, sum, inj.tally.share)
 		require.Equal(t, fresh.orIdle() == nil, p.snapshot.Load() == nil)
 		if s := p.snapshot.Load(); s != nil {
 			require.Equal(t, ids(fresh.rules), ids(s.rules))
@@ -96,7 +102,7 @@ func TestSnapshotsFollow(t *testing.T) {
 			require.Equal(t, idsBy(fresh.byCustomer), idsBy(s.byCustomer))
 			require.Equal(t, idsBy(fresh.byRequest), idsBy(s.byRequest))
 		}
-		require.Equal(t, inj.needs.rules > 0, !inj.Idle())
+		require.Equal(t, inj.tally.rules > 0, !inj.Idle())
 	}
 	inj.Halt()
 	require.Nil(t, p.snapshot.Load())

@@ -56,7 +56,7 @@ type Injector struct {
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
-	needs   needs                // of the same
+	tally   tally                // of the same
 	tokens  tokenDesk
 	watch   *watch // nil while nobody watches
 	failing map[string]SourceFailure
@@ -187,17 +187,25 @@ func (inj *Injector) Idle() bool { return inj.Disabled() || inj.uses.Load() == 0
 // its attempts, so that a request without an ID has to be given one.
 func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.Load()&useDraws != 0 }
 
-// needs counts the rules that give the process a use for identities.
-type needs struct{ rules, draws int }
+// A tally is what rules come to together.
+type tally struct {
+	rules int    // that are not paused
+	draws int    // those of them that need every request to have an ID
+	share shares // of traffic
+}
 
-func (n *needs) count(l *liveRule, by int) {
+func (t *tally) add(inj *Injector, l *liveRule)  { t.count(inj, l, 1) }
+func (t *tally) drop(inj *Injector, l *liveRule) { t.count(inj, l, -1) }
+
+func (t *tally) count(inj *Injector, l *liveRule, by int) {
 	if l.rule.Paused {
 		return
 	}
-	n.rules += by
+	t.rules += by
 	if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
-		n.draws += by
+		t.draws += by
 	}
+	t.share += shares(by) * inj.share(l.rule)
 }
 
 // updateUses follows a change of the rules or of who watches. The caller holds mu.
@@ -206,14 +214,14 @@ func (inj *Injector) updateUses() {
 	if inj.watch != nil {
 		uses |= useWatch
 	}
-	n := inj.needs
+	all := inj.tally
 	for l := range inj.carried.rules() {
-		n.count(l, 1)
+		all.add(inj, l)
 	}
-	if n.rules > 0 {
+	if all.rules > 0 {
 		uses |= useRules
 	}
-	if n.draws > 0 {
+	if all.draws > 0 {
 		uses |= useDraws
 	}
 	inj.uses.Store(uses)

@@ -31,6 +31,18 @@ func (inj *Injector) Source(name string) *Source {
 	return &Source{inj, name}
 }
 
+// Has reports whether a rule with this ID is live that the source put.
+func (s *Source) Has(id string) bool {
+	inj := s.inj
+	if inj.Disabled() {
+		return false
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	l := inj.rules[id]
+	return l != nil && l.source == s.name
+}
+
 // Fail says that what the source has to say now cannot be taken, while the
 // rules it put before go on: err is shown in [Injector.Status] until the next
 // call, which is with nil once all is well. Observers are told of it.
@@ -212,7 +224,7 @@ func (inj *Injector) endAll() []Rule {
 	clear(inj.rules)
 	inj.carried.clear()
 	inj.ordered = nil
-	inj.needs = needs{}
+	inj.tally = tally{}
 	inj.updateUses()
 	for _, p := range inj.points.all() {
 		p.change(func(s *snapshot) { *s = snapshot{meter: s.meter} })
@@ -268,11 +280,11 @@ func (l *liveRule) end(next *liveRule) {
 func (inj *Injector) publish(c ruleChange) {
 	for _, l := range c.gone {
 		delete(inj.rules, l.rule.ID)
-		inj.needs.count(l, -1)
+		inj.tally.drop(inj, l)
 	}
 	for _, l := range c.come {
 		inj.rules[l.rule.ID] = l
-		inj.needs.count(l, 1)
+		inj.tally.add(inj, l)
 	}
 	inj.ordered = c.of(inj.ordered)
 	inj.updateUses()
