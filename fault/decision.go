@@ -112,13 +112,21 @@ func newDecision(l *liveRule, c call) Decision {
 			f.padTo = delay.PadTo
 		}
 	}
-	if inj := c.point.inj; inj.observers.any() {
-		e := c.event(Hit, l)
-		e.Effects = l.effects
-		e.Delay = max(f.delay, f.padTo)
-		inj.emit(e)
+	if f.point.inj.observers.any() {
+		f.tellHit()
 	}
 	return Decision{f: f}
+}
+
+// tellHit is apart from newDecision so that the event takes no room on the stacks
+// of calls that nobody observes.
+//
+//go:noinline
+func (f *firing) tellHit() {
+	e := f.event(Hit, f.rule)
+	e.Effects = f.rule.effects
+	e.Delay = max(f.delay, f.padTo)
+	f.point.inj.emit(e)
 }
 
 // Hit reports whether a rule applies. If so, Done must be called.
