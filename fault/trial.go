@@ -118,7 +118,7 @@ func (t *Trial) running() bool {
 }
 
 func (t *Trial) degrade(reason string) {
-	reason = strings.Clone(reason[:min(len(reason), maxReasonBytes)])
+	reason = strings.ToValidUTF8(strings.Clone(reason[:min(len(reason), maxReasonBytes)]), "")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.over {
@@ -198,12 +198,12 @@ func (t *Trial) end(o Outcome) {
 	v := t.verdicts
 	e, crowded := v.endpoints.get(o.Endpoint)
 	t.mu.Lock()
-	again := t.over
-	t.over, t.endpoint = true, e.name
-	t.mu.Unlock() // nothing else changes from here on
-	if again {
+	if t.over {
+		t.mu.Unlock()
 		return
 	}
+	t.over, t.endpoint = true, e.name
+	t.mu.Unlock() // nothing changes from here on
 	if crowded {
 		v.crowded.Add(1)
 	}
