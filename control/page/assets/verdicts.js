@@ -39,6 +39,7 @@ function row(v) {
   const degraded = verdict('degraded', '~');
   const surfaced = verdict('surfaced', '✗');
   const slower = h('span');
+  const extra = h('td', { class: 'verdict-added', dataset: { column: 'added' } }, slower, h('span', { class: 'verdict-word' }, ' added'));
   const notes = h('p', { class: 'hint' });
   return {
     node: h('tr', { dataset: { rule: v.rule } },
@@ -48,12 +49,13 @@ function row(v) {
         notes),
       h('td', { class: 'mono', dataset: { column: 'at' } }, v.endpoint || '–'),
       masked.node, degraded.node, surfaced.node,
-      h('td', { class: 'verdict-added', dataset: { column: 'added' } }, slower, h('span', { class: 'verdict-word' }, ' added'))),
+      extra),
     update(next) {
       masked.update(next.masked);
       degraded.update(next.degraded);
       surfaced.update(next.surfaced);
       text(slower, next.added ? added(next.added) : '–');
+      extra.classList.toggle('none', !next.added);
       text(notes, notesOf(next).join('; '));
       show(notes, notes.textContent !== '');
     },
