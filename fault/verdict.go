@@ -22,7 +22,7 @@ const (
 )
 
 // VerdictSettings say how requests are judged, and how much is kept of that.
-// Fields that are zero have their defaults; negative ones count as zero.
+// Fields that are zero or less have their defaults.
 type VerdictSettings struct {
 	// A request took too long if it went well, and took longer than 99 of 100
 	// requests to the same endpoint in which no fault happened and which went well,
@@ -70,7 +70,11 @@ func orDefault[T int | time.Duration](field *T, usual T) {
 // that comes of it, are the request's. While no rule is live, nothing is added to
 // any call.
 func WithVerdicts(s VerdictSettings) Option {
-	return option(func(inj *Injector) { inj.verdicts = newVerdicts(inj, s.withDefaults()) })
+	return option(func(inj *Injector) {
+		if !absent.Machinery {
+			inj.verdicts = newVerdicts(inj, s.withDefaults())
+		}
+	})
 }
 
 // Degraded says that the request of ctx is answered with less than it should be,
@@ -96,9 +100,9 @@ type VerdictReport struct {
 	Rows      []VerdictRow      // sorted by rule, point, operation, fault and endpoint
 	Endpoints []VerdictEndpoint // sorted by name
 
-	// Uncounted are verdicts for which there was no row left, and of which nothing
-	// is known but their number; faults of a request beyond the 16 that are told
-	// apart are among them.
+	// Uncounted are verdicts, and late and unfollowed hits, for which there was no
+	// row left and of which nothing is known but their number; faults of a request
+	// beyond the 16 that are told apart are among them.
 	Uncounted uint64
 
 	// Crowded are requests that were counted under the endpoint named "other".

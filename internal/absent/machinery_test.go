@@ -32,6 +32,12 @@ var machinery = []string{
 	"fault.(*second).",
 	"fault.(*recentCalls).",
 	"fault.(*liveRule).estimate",
+	"fault.(*verdicts).",
+	"fault.(*verdictRows).",
+	"fault.(*verdictRow).",
+	"fault.(*endpoints).",
+	"fault.(*Trial).end",
+	"fault.(*Trial).note",
 
 	// Where rules come from.
 	"fault.(*Injector).prepareOne",
@@ -56,6 +62,8 @@ var machinery = []string{
 	"httpmw.(*middleware).serve",
 	"httpmw.(*middleware).decide",
 	"httpmw.(*middleware).serveFaulted",
+	"httpmw.(*middleware).serveTried",
+	"httpmw.(*seen).",
 	"httpmw.(*middleware).serveLost",
 	"httpmw.(*middleware).serveStream",
 	"httpmw.(*transport).roundTrip",

@@ -50,6 +50,7 @@ func run(ctx context.Context, out io.Writer, dir string) error {
 	inj := fault.New("shop",
 		fault.WithTokens(verifier),
 		fault.WithNamedError("own", errors.New("our own")),
+		fault.WithVerdicts(fault.VerdictSettings{}),
 		fault.WithObserver(fault.SlogObserver(nil)),
 	)
 	overHTTP, closeHTTP, err := callHTTP(inj, key)
@@ -84,6 +85,8 @@ func run(ctx context.Context, out io.Writer, dir string) error {
 	}
 	_ = inj.Traffic()
 	_, _ = inj.Estimate(fault.Rule{})
+	fault.Degraded(ctx, "nothing")
+	_ = inj.Verdicts()
 	return nil
 }
 
