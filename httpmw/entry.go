@@ -24,21 +24,18 @@ func (m *middleware) enter(r *http.Request) *http.Request {
 	if stranger {
 		r = disowned(r)
 	}
-	if !m.asksForRules() {
-		if m.needsIdentity(r, stranger) {
-			return r.WithContext(m.identified(r, stranger))
+	if m.asksForRules() {
+		if sent, some := m.sent(r, stranger); some {
+			return r.WithContext(m.inj.Receive(m.identified(r, stranger), sent))
 		}
+	}
+	switch {
+	case !m.needsIdentity(r, stranger):
 		return r
+	case stranger || m.identify != nil:
+		return r.WithContext(m.identified(r, stranger))
 	}
-	sent, some := m.sent(r, stranger)
-	if !some && !m.needsIdentity(r, stranger) {
-		return r
-	}
-	ctx := m.identified(r, stranger)
-	if some {
-		ctx = m.inj.Receive(ctx, sent)
-	}
-	return r.WithContext(ctx)
+	return r.WithContext(scope.Arrive(r.Context(), headers(r.Header), m.report))
 }
 
 // needsIdentity reports whether anything says who the request is, or has to.
