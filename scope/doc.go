@@ -20,8 +20,9 @@
 // OpenTelemetry baggage of the context, so that an OpenTelemetry propagator
 // installed by the service writes the same members and nothing is written
 // twice; of a request that has arrived and that nobody has asked about, they are
-still where they came from. No trace is ever started, sampled or un-sampled here: a trace that
-// arrived is passed on, and a request without one gets a random identity.
+// still where they came from. No trace is ever started, sampled or un-sampled
+// here: a trace that arrived is passed on, and a request without one gets a
+// random identity.
 //
 // # Percentages
 //
