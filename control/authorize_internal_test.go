@@ -26,6 +26,7 @@ var needs = map[string]Role{
 	"GET /v1/status":              Viewer,
 	"GET /v1/guardrails":          Viewer,
 	"GET /v1/points":              Viewer,
+	"GET /v1/verdicts":            Viewer,
 	"GET /v1/explain":             Viewer,
 	"GET /v1/rules":               Viewer,
 	"GET /v1/rules/{id}":          Viewer,

@@ -57,6 +57,11 @@ type eventView struct {
 	Reason    fault.SkipReason    `json:"reason,omitempty"`
 	Waited    string              `json:"waited,omitempty"`
 	Released  fault.ReleaseReason `json:"released,omitempty"`
+	Verdict   fault.Verdict       `json:"verdict,omitempty"`
+	Endpoint  string              `json:"endpoint,omitempty"`
+	Latency   string              `json:"latency,omitempty"`
+	Baseline  string              `json:"baseline,omitempty"`
+	Because   string              `json:"because,omitempty"`
 	Error     string              `json:"error,omitempty"`
 }
 
@@ -64,9 +69,16 @@ func viewOfEvent(e fault.Event) eventView {
 	v := eventView{
 		Time: e.Time.UTC(), Point: e.Point, Operation: e.Operation.String(), Rule: e.Rule, Source: e.Source, By: e.By,
 		Request: e.Request, Customer: e.Customer, Effects: e.Effects, Reason: e.Reason, Released: e.Released,
+		Verdict: e.Verdict, Endpoint: e.Endpoint, Because: e.Because,
 	}
 	if e.Delay > 0 {
 		v.Delay = e.Delay.String()
+	}
+	if e.Latency > 0 {
+		v.Latency = e.Latency.String()
+	}
+	if e.Baseline > 0 {
+		v.Baseline = e.Baseline.String()
 	}
 	if e.Waited > 0 {
 		v.Waited = e.Waited.String()

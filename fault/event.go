@@ -15,6 +15,7 @@ const (
 	Skip    EventKind = "skip"    // a rule would have applied, but something held it back
 	Release EventKind = "release" // a call that was delayed or held goes on
 	Taken   EventKind = "taken"   // a token was taken that is new to this process
+	Judged  EventKind = "verdict" // a request has ended in which a rule applied to calls: one event for each rule, point and operation (WithVerdicts)
 	Problem EventKind = "problem" // something was ignored to keep a request going
 
 	BlackoutBegin EventKind = "blackout.begin" // a window of the guardrail Blackouts begins; all rules have ended
@@ -54,6 +55,11 @@ type Event struct {
 	Reason    SkipReason    // of a skip
 	Waited    time.Duration // of a release
 	Released  ReleaseReason // of a release
+	Verdict   Verdict       // of a verdict
+	Endpoint  string        // of a verdict: that the request was made to, such as "GET /products/{id}"
+	Latency   time.Duration // of a verdict: of the whole request
+	Baseline  time.Duration // of a verdict: the median of the endpoint's requests without a fault; 0 if there are too few
+	Because   string        // of a degraded one: what the handler said; empty if latency decided
 	Err       error         // of a problem
 	Window    string        // of a blackout: which one
 	Until     time.Time     // of the begin of a blackout: when it ends; zero if it is over by now

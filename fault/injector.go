@@ -51,6 +51,7 @@ type Injector struct {
 	points    registry
 	carried   carriages
 	blackouts blackouts
+	verdicts  *verdicts // nil: nobody asks for them
 
 	mu      sync.Mutex // guards what follows and every publication
 	halted  bool
@@ -176,6 +177,7 @@ const (
 	useDraws                // some live rule needs every request to have an ID
 	usePassesOn             // some point passes identity on to other processes
 	useWatch                // somebody watches who the calls are made for
+	useVerdicts             // some rule is live, and requests are followed to their end
 )
 
 // Idle reports whether nothing in this process has any use for knowing who a
@@ -220,6 +222,9 @@ func (inj *Injector) updateUses() {
 	}
 	if all.rules > 0 {
 		uses |= useRules
+		if inj.verdicts != nil {
+			uses |= useVerdicts
+		}
 	}
 	if all.draws > 0 {
 		uses |= useDraws

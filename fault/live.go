@@ -26,7 +26,8 @@ type liveRule struct {
 	named      error // of the name in Fault.failure
 	unnamed    bool  // that name is not registered here, as may be with a rule that requests carry
 	effects    []Effect
-	waits      bool // may hold a call
+	faultText  string // of verdicts; empty while nobody asks for them
+	waits      bool   // may hold a call
 
 	state    *ruleState
 	deadline time.Time     // has a monotonic reading, so a clock that jumps back prolongs nothing
@@ -49,15 +50,16 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 		state = new(ruleState)
 	}
 	l := &liveRule{
-		rule:     r,
-		source:   source,
-		scope:    r.Scope.Matcher(r.ID),
-		salt:     r.ID,
-		effects:  r.Fault.Effects(),
-		waits:    r.Fault.waits(),
-		state:    state,
-		deadline: deadline,
-		ended:    make(chan struct{}),
+		rule:      r,
+		source:    source,
+		scope:     r.Scope.Matcher(r.ID),
+		salt:      r.ID,
+		effects:   r.Fault.Effects(),
+		waits:     r.Fault.waits(),
+		faultText: inj.faultText(r.Fault),
+		state:     state,
+		deadline:  deadline,
+		ended:     make(chan struct{}),
 	}
 	patterns := r.Target.Points
 	if len(patterns) == 0 {

@@ -201,6 +201,9 @@ func (c *call) decide(ctx context.Context, name func() string) Decision {
 	d := newDecision(l, *c)
 	d.noted = noted
 	c.point.inj.telemetry.hit(ctx, d.f)
+	if v := c.point.inj.verdicts; v != nil {
+		v.hit(ctx, d.f)
+	}
 	return d
 }
 

@@ -278,6 +278,7 @@ func (l *liveRule) end(next *liveRule) {
 // publish puts a change in force: at each point where one of its rules is or was
 // armed, all of it at once. The caller holds mu.
 func (inj *Injector) publish(c ruleChange) {
+	inj.verdicts.prune() // before a rule takes up an ID again
 	for _, l := range c.gone {
 		delete(inj.rules, l.rule.ID)
 		inj.tally.drop(inj, l)

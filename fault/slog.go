@@ -6,13 +6,13 @@ import (
 )
 
 // SlogObserver returns an [Observer] that logs every event: hits, tokens that are
-// taken and blackouts at Info, problems at Warn, skips and releases at Debug. A nil
+// taken, verdicts and blackouts at Info, problems at Warn, skips and releases at Debug. A nil
 // logger is [slog.Default], asked at each event.
 //
 // The message is "fault " and the event's kind. The attributes are those of
 // [Event] that are set, as service, point, operation, rule, source, by, request,
-// customer, effects, delay, reason, waited, error, window, until and ended; waits
-// are durations, and ended is the number of rules that a blackout has ended.
+// customer, effects, delay, reason, waited, verdict, endpoint, latency, baseline,
+// because, error, window, until and ended; waits are durations, and ended is the number of rules that a blackout has ended.
 // They name requests and customers, which metrics and spans do not.
 //
 // It limits no rates: a rule that hits a thousand calls a second logs a
@@ -39,7 +39,7 @@ func SlogObserver(logger *slog.Logger) Observer {
 
 func levelOf(k EventKind) slog.Level {
 	switch k {
-	case Hit, Taken, BlackoutBegin, BlackoutEnd:
+	case Hit, Judged, Taken, BlackoutBegin, BlackoutEnd:
 		return slog.LevelInfo
 	case Problem:
 		return slog.LevelWarn
@@ -72,6 +72,14 @@ func attrsOf(e Event) []slog.Attr {
 		attrs = append(attrs, slog.String("reason", string(e.Reason)))
 	case Release:
 		attrs = append(attrs, slog.Duration("waited", e.Waited), slog.String("reason", string(e.Released)))
+	case Judged:
+		attrs = append(attrs, slog.String("verdict", string(e.Verdict)), slog.String("endpoint", e.Endpoint), slog.Duration("latency", e.Latency))
+		if e.Baseline > 0 {
+			attrs = append(attrs, slog.Duration("baseline", e.Baseline))
+		}
+		if e.Because != "" {
+			attrs = append(attrs, slog.String("because", e.Because))
+		}
 	case BlackoutBegin:
 		attrs = append(attrs, slog.String("window", e.Window), slog.Int("ended", len(e.Ended)))
 		if !e.Until.IsZero() {

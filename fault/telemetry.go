@@ -27,6 +27,7 @@ const (
 	effectsKey    = attribute.Key("misfit.fault.effects")
 	delayKey      = attribute.Key("misfit.fault.delay") // seconds
 	skipReasonKey = attribute.Key("misfit.skip.reason")
+	verdictKey    = attribute.Key("misfit.verdict")
 )
 
 // WithMeterProvider sets where metrics go. By default that is the global
@@ -45,8 +46,9 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 
 // telemetry is the OpenTelemetry side of an injector.
 type telemetry struct {
-	hits  metric.Int64Counter
-	skips metric.Int64Counter
+	hits     metric.Int64Counter
+	skips    metric.Int64Counter
+	verdicts metric.Int64Counter
 }
 
 // newTelemetry makes the instruments. What goes wrong is a problem of the
@@ -57,11 +59,13 @@ func newTelemetry(inj *Injector) telemetry {
 	}
 	meter := inj.meters.Meter(meterName)
 	var t telemetry
-	var errs [6]error
+	var errs [7]error
 	t.hits, errs[0] = meter.Int64Counter("misfit.fault.hits", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls that a rule applied to."))
 	t.skips, errs[1] = meter.Int64Counter("misfit.fault.skips", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls that a rule would have applied to, had nothing held it back."))
+	t.verdicts, errs[6] = meter.Int64Counter("misfit.verdicts", metric.WithUnit("{request}"),
+		metric.WithDescription("Requests in which a rule applied to calls, by what became of them."))
 	// These are sums, not gauges, so that several injectors in one process add up.
 	var held, rules, halted metric.Int64ObservableUpDownCounter
 	held, errs[2] = meter.Int64ObservableUpDownCounter("misfit.calls.held", metric.WithUnit("{call}"),
@@ -143,6 +147,14 @@ func (t *telemetry) skip(l *liveRule, p *Point, reason SkipReason) {
 	if t.skips.Enabled(ctx) {
 		t.skips.Add(ctx, 1, metric.WithAttributes(ruleKey.String(l.metricID()), sourceKey.String(l.source),
 			pointKeyName.String(p.String()), skipReasonKey.String(string(reason))))
+	}
+}
+
+// verdict records what became of a request in which the fault happened.
+func (t *telemetry) verdict(ctx context.Context, fault trialFault, v Verdict) {
+	if t.verdicts.Enabled(ctx) {
+		t.verdicts.Add(ctx, 1, metric.WithAttributes(verdictKey.String(string(v)), ruleKey.String(fault.rule.metricID()),
+			sourceKey.String(fault.rule.source), pointKeyName.String(fault.point.String())))
 	}
 }
 

@@ -87,6 +87,14 @@ func (s *server) unary() grpc.UnaryServerInterceptor {
 
 func (s *server) serveUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
 	ctx = s.enter(ctx, method)
+	if ctx, trial := s.inj.BeginTrial(ctx); trial != nil {
+		return tried(ctx, trial, method, false, func() (any, error) { return s.answerUnary(ctx, req, method, handler) })
+	}
+	return s.answerUnary(ctx, req, method, handler)
+}
+
+// answerUnary handles a call that may carry rules, of which something is said then.
+func (s *server) answerUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
 	defer answer(ctx, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // fails only outside a server
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
 	if d.Watched() {
@@ -189,9 +197,20 @@ func (s *server) stream() grpc.StreamServerInterceptor {
 
 func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) error {
 	ctx := s.enter(ss.Context(), method)
+	ctx, trial := s.inj.BeginTrial(ctx)
 	if ctx != ss.Context() {
 		ss = identifiedStream{ss, ctx}
 	}
+	if trial != nil {
+		_, err := tried(ctx, trial, method, true, func() (struct{}, error) { return struct{}{}, s.answerStream(srv, ss, method, handler) })
+		return err
+	}
+	return s.answerStream(srv, ss, method, handler)
+}
+
+// answerStream is answerUnary for a stream.
+func (s *server) answerStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) error {
+	ctx := ss.Context()
 	defer answer(ctx, ss.SetTrailer)
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
 	if d.Watched() {

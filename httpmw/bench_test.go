@@ -204,3 +204,44 @@ func BenchmarkTokens(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkVerdicts is what it costs to follow requests to their end: nothing where
+// nobody asks for it or no rule is live, and a copy of the request otherwise.
+func BenchmarkVerdicts(b *testing.B) {
+	elsewhere := fault.Rule{ID: "elsewhere", Target: fault.Target{Points: []string{"other"}}, Scope: scope.Everyone(), Fault: fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}, TTL: time.Hour}
+	hit := elsewhere
+	hit.ID, hit.Target.Points = "hit", []string{"custom:ratings"}
+	on := fault.WithVerdicts(fault.VerdictSettings{})
+	for _, s := range []struct {
+		name    string
+		options []fault.Option
+		rules   []fault.Rule
+	}{
+		{"off/no-rule", nil, nil},
+		{"off/rule-elsewhere", nil, []fault.Rule{elsewhere}},
+		{"off/hit", nil, []fault.Rule{hit}},
+		{"on/no-rule", []fault.Option{on}, nil},
+		{"on/rule-elsewhere", []fault.Option{on}, []fault.Rule{elsewhere}},
+		{"on/hit", []fault.Option{on}, []fault.Rule{hit}},
+	} {
+		inj := fault.New("bench", s.options...)
+		inj.Point("test", "other")
+		ratings := inj.Point("custom", "ratings")
+		if err := inj.Put(s.rules...); err != nil {
+			b.Fatal(err)
+		}
+		handler := httpmw.Middleware(inj)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_ = ratings.Inject(r.Context(), fault.Operation{Verb: "GET", Name: "/ratings/7"})
+		}))
+		b.Run(s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				w := &headerWriter{header: make(http.Header)}
+				r := httptest.NewRequest("GET", "/page", nil)
+				for pb.Next() {
+					handler.ServeHTTP(w, r)
+				}
+			})
+		})
+	}
+}

@@ -18,24 +18,39 @@ const (
 )
 
 // enter returns the request, or a copy of it whose context belongs to whoever
-// makes it, and has the rules that were sent along.
-func (m *middleware) enter(r *http.Request) *http.Request {
+// makes it, and has the rules that were sent along. The trial is nil unless the
+// request is followed to its end, in which case it is a copy.
+func (m *middleware) enter(r *http.Request) (*http.Request, *fault.Trial) {
 	stranger := m.isStranger(r)
 	if stranger {
 		r = disowned(r)
 	}
+	ctx, changed := m.entered(r, stranger)
+	if m.inj.Judges() && !m.isExempt(r.URL.Path) {
+		ctx, trial := m.inj.BeginTrial(ctx)
+		return r.WithContext(ctx), trial
+	}
+	if !changed {
+		return r, nil
+	}
+	return r.WithContext(ctx), nil
+}
+
+// entered returns the request's context, with whoever makes it and the rules that
+// were sent along if there are any, and whether it is another one then.
+func (m *middleware) entered(r *http.Request, stranger bool) (ctx context.Context, changed bool) {
 	if m.asksForRules() {
 		if sent, some := m.sent(r, stranger); some {
-			return r.WithContext(m.inj.Receive(m.identified(r, stranger), sent))
+			return m.inj.Receive(m.identified(r, stranger), sent), true
 		}
 	}
 	switch {
 	case !m.needsIdentity(r, stranger):
-		return r
+		return r.Context(), false
 	case stranger || m.identify != nil:
-		return r.WithContext(m.identified(r, stranger))
+		return m.identified(r, stranger), true
 	}
-	return r.WithContext(scope.Arrive(r.Context(), headers(r.Header), m.report))
+	return scope.Arrive(r.Context(), headers(r.Header), m.report), true
 }
 
 // needsIdentity reports whether anything says who the request is, or has to.

@@ -81,18 +81,27 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
-	inner := m.enter(r)
+	inner, trial := m.enter(r)
 	if inner == r {
 		m.handle(w, r)
 		return
 	}
 	defer handBack(r, inner)
-	if !fault.Carries(inner.Context()) {
-		m.handle(w, inner)
+	if trial != nil {
+		m.serveTried(w, inner, trial)
 		return
 	}
-	w, answer := answering(w, inner.Context())
-	m.handle(w, inner)
+	m.answer(w, inner)
+}
+
+// answer handles a request that may carry rules, of which something is said then.
+func (m *middleware) answer(w http.ResponseWriter, r *http.Request) {
+	if !fault.Carries(r.Context()) {
+		m.handle(w, r)
+		return
+	}
+	w, answer := answering(w, r.Context())
+	m.handle(w, r)
 	answer()
 }
 

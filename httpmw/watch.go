@@ -11,7 +11,8 @@ import (
 // WatchStatus has answers of status 500 and above count as errors where somebody
 // watches the traffic of the service ([fault.Injector.WatchTraffic]). To see them,
 // the middleware then wraps the ResponseWriter of every request that is served
-// meanwhile. What that can do besides, such as flushing, the wrapper can do too;
+// meanwhile. It does so without this option for requests that are followed to their
+// end ([fault.WithVerdicts]). What that can do besides, such as flushing, the wrapper can do too;
 // but a handler that looks for the very type that other middleware has made finds
 // it only by Unwrap.
 //
@@ -24,18 +25,21 @@ func WatchStatus() Option {
 // noting returns w so that failed is true once a status says that the server is at
 // fault. What w can do besides, the result can do too.
 func noting(w http.ResponseWriter, failed *bool) http.ResponseWriter {
+	return httpsnoop.Wrap(w, httpsnoop.Hooks{WriteHeader: noteStatus(failed)})
+}
+
+// noteStatus is what looks at the first status that is one.
+func noteStatus(failed *bool) func(httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
 	answered := false
-	return httpsnoop.Wrap(w, httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(status int) {
-				if !answered && (status >= 200 || status == http.StatusSwitchingProtocols) {
-					answered = true
-					*failed = isServersFault(status)
-				}
-				next(status)
+	return func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+		return func(status int) {
+			if !answered && (status >= 200 || status == http.StatusSwitchingProtocols) {
+				answered = true
+				*failed = isServersFault(status)
 			}
-		},
-	})
+			next(status)
+		}
+	}
 }
 
 func isServersFault(status int) bool { return status >= http.StatusInternalServerError }

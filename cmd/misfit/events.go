@@ -30,6 +30,7 @@ The kinds are
   hit           a rule applies to a call
   skip          a rule would have applied, but for a limit or another reason
   release       a call that waited goes on
+  verdict       a request has ended in which a rule applied to calls
   taken         a token was taken that is new to the process
   problem       something was ignored to keep a request going
   blackout      a time without rules begins or ends
@@ -42,7 +43,7 @@ missed; other events of that time are. With -o json each line is one object with
 url, service, kind, and the event as the service says it.`
 
 // eventKinds are the values of -kind.
-var eventKinds = []string{"hit", "skip", "release", "taken", "problem", "blackout", "audit", "rule", "halt", "resume", "refused", "dropped"}
+var eventKinds = []string{"hit", "skip", "release", "verdict", "taken", "problem", "blackout", "audit", "rule", "halt", "resume", "refused", "dropped"}
 
 type eventsCommand struct {
 	*remote
@@ -220,6 +221,11 @@ type eventView struct {
 	Reason    string    `json:"reason"`
 	Waited    string    `json:"waited"`
 	Released  string    `json:"released"`
+	Verdict   string    `json:"verdict"`
+	Endpoint  string    `json:"endpoint"`
+	Latency   string    `json:"latency"`
+	Baseline  string    `json:"baseline"`
+	Because   string    `json:"because"`
 	Error     string    `json:"error"`
 
 	Actor  string `json:"actor"`
@@ -265,6 +271,11 @@ func (v eventView) line(service, name string) string {
 	add("reason", v.Reason)
 	add("waited", v.Waited)
 	add("released", v.Released)
+	add("", v.Verdict)
+	add("endpoint", v.Endpoint)
+	add("latency", v.Latency)
+	add("baseline", v.Baseline)
+	add("because", v.Because)
 	add("error", v.Error)
 	if v.Events > 0 {
 		add("", plural(v.Events, "event"))

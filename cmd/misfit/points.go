@@ -39,20 +39,28 @@ func newPoints(s *streams) *cobra.Command {
 	return cmd
 }
 
-// get asks all endpoints for the same.
+// get asks all endpoints for the same, and prints the replies.
 func (r *remote) get(path string, query map[string][]string, show func(p reply) error) error {
-	clients, err := r.clients()
+	replies, err := r.answers(path, query)
 	if err != nil {
 		return err
 	}
-	replies := ask(clients, maxAtOnce, func(ctx context.Context, c *endpoint.Client) []reply {
+	return r.report(replies, show)
+}
+
+// answers asks all endpoints for the same.
+func (r *remote) answers(path string, query map[string][]string) ([]reply, error) {
+	clients, err := r.clients()
+	if err != nil {
+		return nil, err
+	}
+	return ask(clients, maxAtOnce, func(ctx context.Context, c *endpoint.Client) []reply {
 		answer, err := c.Do(ctx, endpoint.Request{Method: http.MethodGet, Path: path, Query: query})
 		if err != nil {
 			return []reply{reply{}.fail(err)}
 		}
 		return []reply{{Answer: answer.Body}}
-	})
-	return r.report(replies, show)
+	}), nil
 }
 
 type pointsAnswer struct {

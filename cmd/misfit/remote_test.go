@@ -226,7 +226,7 @@ func TestSomeEndpointsFail(t *testing.T) {
 	urls := strings.Join([]string{down.URL, shop.url, slow.URL}, ",")
 	file := writeFile(t, "rules.yaml", rulesFile)
 
-	for _, args := range [][]string{{"points"}, {"rules"}, {"audit"}, {"explain", "-point", "ratings"}, {"halt"}, {"resume"}} {
+	for _, args := range [][]string{{"points"}, {"verdicts"}, {"verdicts", "-fail-on", "surfaced"}, {"rules"}, {"audit"}, {"explain", "-point", "ratings"}, {"halt"}, {"resume"}} {
 		begun := time.Now()
 		r := misfit(append(args, "-url", urls, "-timeout", "1s")...)
 		require.Less(t, time.Since(begun), 30*time.Second)
@@ -279,12 +279,13 @@ func TestHostileEndpoints(t *testing.T) {
 	noEnvironment(t)
 	evil := `\u001b[2J\u202e\nshop at http://other: halted\t` + strings.Repeat("x", 3000)
 	bodies := map[string]string{
-		"/v1/status":  `{"service":"` + evil + `"}`,
-		"/v1/points":  `{"points":[{"point":"` + evil + `","rules":["` + evil + `"],"traffic":{"seconds":[{"calls":18446744073709551615,"p99":"` + evil + `"}]}}]}`,
-		"/v1/rules":   `{"rules":[{"rule":{"id":"` + evil + `","shiny":true},"source":"` + evil + `","by":"` + evil + `","points":["` + evil + `"],"skips":{"` + evil + `":1},"left":"` + evil + `"}]}`,
-		"/v1/rules/x": `{"rule":{"id":"` + evil + `","note":3},"source":"` + evil + `","hint":"` + evil + `"}`,
-		"/v1/explain": `{"point":"` + evil + `","operation":"` + evil + `","applies":"` + evil + `","rules":[{"rule":"` + evil + `","detail":"` + evil + `"}]}`,
-		"/v1/audit":   `{"entries":[{"actor":"` + evil + `","detail":"` + evil + `","action":"` + evil + `"}]}`,
+		"/v1/status":   `{"service":"` + evil + `"}`,
+		"/v1/points":   `{"points":[{"point":"` + evil + `","rules":["` + evil + `"],"traffic":{"seconds":[{"calls":18446744073709551615,"p99":"` + evil + `"}]}}]}`,
+		"/v1/verdicts": `{"on":true,"verdicts":[{"rule":"` + evil + `","point":"` + evil + `","operation":"` + evil + `","fault":{"` + evil + `":1},"endpoint":"` + evil + `","surfaced":18446744073709551615,"late":1,"reason":"` + evil + `","added":"` + evil + `"}]}`,
+		"/v1/rules":    `{"rules":[{"rule":{"id":"` + evil + `","shiny":true},"source":"` + evil + `","by":"` + evil + `","points":["` + evil + `"],"skips":{"` + evil + `":1},"left":"` + evil + `"}]}`,
+		"/v1/rules/x":  `{"rule":{"id":"` + evil + `","note":3},"source":"` + evil + `","hint":"` + evil + `"}`,
+		"/v1/explain":  `{"point":"` + evil + `","operation":"` + evil + `","applies":"` + evil + `","rules":[{"rule":"` + evil + `","detail":"` + evil + `"}]}`,
+		"/v1/audit":    `{"entries":[{"actor":"` + evil + `","detail":"` + evil + `","action":"` + evil + `"}]}`,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, ok := bodies[r.URL.Path]; ok && r.Method == http.MethodGet {
@@ -298,6 +299,7 @@ func TestHostileEndpoints(t *testing.T) {
 	defer server.Close()
 	for _, args := range [][]string{
 		{"points"},
+		{"verdicts", "-fail-on", "surfaced"},
 		{"rules"},
 		{"rules", "x"},
 		{"explain", "-point", "x"},

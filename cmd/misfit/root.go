@@ -65,6 +65,7 @@ func newRoot(s *streams) *cobra.Command {
 		newConvert(s),
 		newLint(s),
 		newPoints(s),
+		newVerdicts(s),
 		newRules(s),
 		newApply(s),
 		newWiden(s),

@@ -37,9 +37,15 @@ type service struct {
 // serve starts a service with injection points of these names.
 func serve(t *testing.T, names []string, guardrails fault.Guardrails, options ...control.Option) *service {
 	t.Helper()
+	return serveWith(t, names, []fault.Option{fault.WithGuardrails(guardrails)}, options...)
+}
+
+// serveWith is serve with options of the injector.
+func serveWith(t *testing.T, names []string, injector []fault.Option, options ...control.Option) *service {
+	t.Helper()
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	t.Cleanup(behind.Close)
-	s := &service{t: t, inj: fault.New("checkout", fault.WithGuardrails(guardrails)), calls: make(map[string]*http.Client), behind: behind.URL}
+	s := &service{t: t, inj: fault.New("checkout", injector...), calls: make(map[string]*http.Client), behind: behind.URL}
 	for _, name := range names {
 		s.calls[name] = &http.Client{Transport: httpmw.Transport(s.inj, name, nil), Timeout: 10 * time.Second}
 	}

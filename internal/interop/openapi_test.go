@@ -145,7 +145,7 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	for _, o := range d.operations() {
 		operations[strings.ToUpper(o.method)+" "+o.path] = o
 	}
-	inj := fault.New("api", fault.WithGuardrails(fault.Guardrails{Protected: []string{"login"}}))
+	inj := fault.New("api", fault.WithGuardrails(fault.Guardrails{Protected: []string{"login"}}), fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 1}))
 	point := inj.Point("custom", "db")
 	inj.Point("custom", "login")
 	h := control.New(inj)
@@ -164,6 +164,9 @@ func TestOpenAPIIsTrue(t *testing.T) {
 		{"GET /v1/status", "/v1/status", "", nil, 200},
 		{"GET /v1/guardrails", "/v1/guardrails", "", nil, 200},
 		{"GET /v1/points", "/v1/points", "", nil, 200},
+		{"GET /v1/verdicts", "/v1/verdicts", "", nil, 200},
+		{"GET /v1/verdicts", "/v1/verdicts?rule=by-code", "", nil, 200},
+		{"GET /v1/verdicts", "/v1/verdicts?rules=by-code", "", nil, 400},
 		{"GET /v1/explain", "/v1/explain?point=db&customer=42&attribute.plan=gold", "", nil, 200},
 		{"GET /v1/explain", "/v1/explain", "", nil, 400},
 		{"PUT /v1/rules/{id}", "/v1/rules/r", rule, nil, 201},
@@ -199,7 +202,12 @@ func TestOpenAPIIsTrue(t *testing.T) {
 		{"GET /v1/points", "/v1/points", "", nil, 200},
 		{"GET /v1/events", "/v1/events", "", []string{"Last-Event-ID", "x"}, 400},
 	} {
-		_ = point.Inject(scope.With(t.Context(), scope.Request{Customer: "42"}), fault.Operation{})
+		for _, customer := range []string{"42", "43"} {
+			ctx, trial := inj.BeginTrial(scope.With(t.Context(), scope.Request{Customer: customer}))
+			_ = point.Inject(ctx, fault.Operation{})
+			fault.Degraded(ctx, "because")
+			trial.End(fault.Outcome{Endpoint: fault.Operation{Verb: "GET", Name: "/"}})
+		}
 		o, ok := operations[request.what]
 		require.True(t, ok, request.what)
 		seen[request.what] = true

@@ -44,7 +44,7 @@ func read(t *testing.T, reader *sdkmetric.ManualReader) map[string]int64 {
 		for _, m := range s.Metrics {
 			require.NotEmpty(t, m.Description)
 			sum := m.Data.(metricdata.Sum[int64])
-			require.Equal(t, m.Name == "misfit.fault.hits" || m.Name == "misfit.fault.skips", sum.IsMonotonic, m.Name)
+			require.Equal(t, m.Name == "misfit.fault.hits" || m.Name == "misfit.fault.skips" || m.Name == "misfit.verdicts", sum.IsMonotonic, m.Name)
 			for _, p := range sum.DataPoints {
 				series[m.Name+"{"+p.Attributes.Encoded(attribute.DefaultEncoder())+"} "+m.Unit] = p.Value
 			}

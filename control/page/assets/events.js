@@ -10,8 +10,8 @@ import { askWhy } from './why.js';
 const most = 200; // that are kept
 const pace = 250; // milliseconds between two drawings
 
-const kinds = ['hit', 'skip', 'release', 'taken', 'problem', 'audit', 'dropped'];
-const titles = { hit: 'hits', skip: 'skips', release: 'releases', taken: 'tokens', problem: 'problems', audit: 'record', dropped: 'dropped' };
+const kinds = ['hit', 'skip', 'release', 'verdict', 'taken', 'problem', 'audit', 'dropped'];
+const titles = { hit: 'hits', skip: 'skips', release: 'releases', verdict: 'verdicts', taken: 'tokens', problem: 'problems', audit: 'record', dropped: 'dropped' };
 
 const counts = Object.fromEntries(kinds.map((kind) => [kind, 0]));
 const hidden = new Set();

@@ -11,6 +11,7 @@ import { showPoints } from './points.js';
 import { showRules } from './rules.js';
 import { beginSigningIn } from './signin.js';
 import { begin, onChange, soon, state } from './state.js';
+import { showVerdicts, tellVerdicts } from './verdicts.js';
 import { beginWhy, showWhy } from './why.js';
 
 const views = ['live', 'why', 'events', 'audit'];
@@ -28,6 +29,8 @@ function showAll() {
   showNow();
   showNotices();
   showRules();
+  tellVerdicts();
+  showVerdicts();
   showPoints();
   showGuardrails();
   showWhy();

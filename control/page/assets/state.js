@@ -19,6 +19,7 @@ export const state = {
   shownRules: firstRules,
   points: [],
   pointsKnown: false,
+  verdicts: null,
   guardrails: null,
   heard: 0, // when the service last answered
   lost: '', // why it does not answer now
@@ -63,10 +64,11 @@ async function ask() {
     // refused is on record.
     const first = get('v1/status');
     if (!state.status || state.refused || state.lost) await first;
-    const [status, rules, points, guardrails] = await Promise.all([
+    const [status, rules, points, verdicts, guardrails] = await Promise.all([
       first,
       get(`v1/rules?limit=${state.shownRules}`),
       get('v1/points'),
+      get('v1/verdicts'),
       Date.now() - guardrailsAt > guardrailsFor ? get('v1/guardrails') : state.guardrails,
     ]);
     state.status = status;
@@ -75,6 +77,7 @@ async function ask() {
     forget(rules.rules);
     state.points = points.points;
     state.pointsKnown = true;
+    state.verdicts = verdicts;
     if (guardrails !== state.guardrails) guardrailsAt = Date.now();
     state.guardrails = guardrails;
     state.heard = Date.now();

@@ -109,6 +109,9 @@ export function where(target = {}) {
   return text;
 }
 
+// added is how much longer something took, or how much less long.
+export const added = (text) => (String(text).startsWith('-') ? `−${duration(String(text).slice(1))}` : `+${duration(text)}`);
+
 // limits says how much a rule does at most.
 export function limits(l = {}) {
   const parts = [];
@@ -141,6 +144,8 @@ export function event(name, e) {
       return `${e.rule} passed over ${at}: ${skip(e.reason)}`;
     case 'release':
       return `${e.rule} let go of ${at}${e.waited ? ` after ${duration(e.waited)}` : ''}${e.released ? ` (${e.released})` : ''}`;
+    case 'verdict':
+      return `${e.rule} at ${at} ${e.verdict} in ${e.endpoint}: ${duration(e.latency)}${e.baseline ? `, usually ${duration(e.baseline)}` : ''}${e.because ? ` (${e.because})` : ''}`;
     case 'taken':
       return `a token${e.by ? ` of ${e.by}` : ''} was taken: ${e.rule ?? ''}`;
     case 'problem':
