@@ -6,9 +6,12 @@ SHELL := bash
 
 GO ?= go
 
-# How long fuzz-smoke runs each target, and which benchmarks bench runs.
+# How long fuzz-smoke runs each target; which benchmarks are run, how often, and how
+# long each time.
 FUZZTIME ?= 5s
 BENCH ?= .
+PASSES ?= 6
+BENCHTIME ?= 20ms
 
 # Sets the shell's dirs to the directory of every module in go.work.
 MODULES = dirs=$$($(GO) list -m -f '{{.Dir}}')
@@ -103,9 +106,15 @@ fuzz-smoke: ## Run every fuzz target of the workspace for FUZZTIME (5s)
 		fi; \
 	done <<<"$$targets"
 
+# All of them are written to benchmarks/RESULTS.md; with BENCH, those that match
+# are printed, and nothing is written.
 .PHONY: bench
-bench: ## Run the benchmarks matching BENCH (all of them)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem work
+bench: ## Run the benchmarks and write benchmarks/RESULTS.md
+	$(GO) run ./benchmarks/report bench -bench '$(BENCH)' -passes $(PASSES) -benchtime $(BENCHTIME)
+
+.PHONY: bench-compare
+bench-compare: ## Compare the benchmarks with those of BASE=revision
+	$(GO) run ./benchmarks/report compare -base '$(BASE)' -bench '$(BENCH)' -passes $(PASSES) -benchtime $(BENCHTIME)
 
 .PHONY: storefront
 storefront: ## Run the storefront example

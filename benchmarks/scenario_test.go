@@ -3,12 +3,12 @@ package benchmarks_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/scope"
+	"github.com/misfit-go/misfit/token"
 )
 
 // A scenario is a state of the library in which calls are measured. Nobody's
@@ -18,13 +18,25 @@ type scenario struct {
 	rules int
 	rule  func(i int, here fault.Target) fault.Rule
 
+	// widen changes the one thing of a rule that keeps it from making the call
+	// fail. Nil if there is no rule, or none at the point that is measured.
+	widen func(*fault.Rule)
+
 	// Of the call that is measured:
-	token bool // its request carries a token, which is for another dependency
-	hit   bool // a rule applies to it
+	token    bool // its request carries a token, which is for another dependency
+	hit      bool // a rule applies to it
+	parallel bool // it is also made by all processors at once
+
+	widened bool // by widen, and the token is for this dependency
 }
 
 // elsewhere is the name of a point that no adapter has: scenarios aim rules at it.
 const elsewhere = "elsewhere"
+
+// hardlyAny is a percentage that misses a request, even one with an identity that
+// is drawn at random for each call: one in 10^11 would be hit. What a percentage
+// costs does not depend on how large it is.
+const hardlyAny = 1e-9
 
 // scenarios are measured at every adapter.
 func scenarios() []scenario {
@@ -34,96 +46,116 @@ func scenarios() []scenario {
 	otherOperation := func(_ int, here fault.Target) fault.Rule {
 		return fault.Rule{Target: fault.Target{Points: here.Points, Operations: []string{"DELETE invoices"}}, Scope: scope.Everyone()}
 	}
+	anyOperation := func(r *fault.Rule) { r.Target.Operations = nil }
 	otherCustomer := func(i int, here fault.Target) fault.Rule {
 		return fault.Rule{Target: here, Scope: scope.Customers(fmt.Sprint("someone-", i))}
 	}
+	thisCustomer := func(r *fault.Rule) { r.Scope = scope.Customers(customer) }
 	percentage := func(unit scope.Unit) func(int, fault.Target) fault.Rule {
-		return func(_ int, here fault.Target) fault.Rule { return fault.Rule{Target: here, Scope: scope.Percent(1, unit)} }
+		return func(_ int, here fault.Target) fault.Rule {
+			return fault.Rule{Target: here, Scope: scope.Percent(hardlyAny, unit)}
+		}
 	}
-	everyone := func(_ int, here fault.Target) fault.Rule {
-		return fault.Rule{Target: here, Scope: scope.Everyone(), Fault: fault.Fault{Delay: &fault.Delay{}}}
+	all := func(r *fault.Rule) { r.Scope.Percent = new(100.0) }
+	// A delay of zero is refused, but one of any time below a nanosecond is none,
+	// once it has been drawn.
+	noDelay := func(_ int, here fault.Target) fault.Rule {
+		return fault.Rule{Target: here, Scope: scope.Everyone(), Fault: fault.Fault{Delay: &fault.Delay{Max: 1}}}
 	}
+	failing := func(r *fault.Rule) { r.Fault.Delay = nil }
 	return []scenario{
-		{name: "idle"},
+		{name: "idle", parallel: true},
 		{name: "elsewhere", rules: 1, rule: atAnother},
 		{name: "elsewhere", rules: 100, rule: atAnother},
-		{name: "elsewhere", rules: 10_000, rule: atAnother},
-		{name: "other-operation", rules: 1, rule: otherOperation},
-		{name: "other-customer", rules: 1, rule: otherCustomer},
-		{name: "other-customer", rules: 10_000, rule: otherCustomer},
-		{name: "percentage-misses", rules: 1, rule: percentage(scope.PerRequest)},
-		{name: "customer-percentage-misses", rules: 1, rule: percentage(scope.PerCustomer)},
+		{name: "elsewhere", rules: 10_000, rule: atAnother, parallel: true},
+		{name: "other-operation", rules: 1, rule: otherOperation, widen: anyOperation},
+		{name: "other-customer", rules: 1, rule: otherCustomer, widen: thisCustomer, parallel: true},
+		{name: "other-customer", rules: 10_000, rule: otherCustomer, widen: thisCustomer},
+		{name: "percentage-misses", rules: 1, rule: percentage(scope.PerRequest), widen: all},
+		{name: "customer-percentage-misses", rules: 1, rule: percentage(scope.PerCustomer), widen: all},
 		{name: "token-elsewhere", token: true},
-		{name: "hit", rules: 1, rule: everyone, hit: true},
+		{name: "hit", rules: 1, rule: noDelay, widen: failing, hit: true, parallel: true},
 	}
 }
 
+// in returns the scenario with a name and a number of rules.
+func in(tb testing.TB, name string, rules int) scenario {
+	tb.Helper()
+	for _, s := range scenarios() {
+		if s.name == name && s.rules == rules {
+			return s
+		}
+	}
+	tb.Fatalf("no scenario %q with %d rules", name, rules)
+	return scenario{}
+}
+
+// The request that every call belongs to.
+const (
+	requestID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	customer  = "42"
+)
+
 // injector returns an injector with the scenario's rules, where here is the point
 // that is measured, and the context of the call: a request of customer 42 that is
-// never cancelled.
+// never cancelled. In a scenario with a token the request carries it, and the
+// injector has received it from there.
 func (s scenario) injector(tb testing.TB, here fault.Target) (*fault.Injector, context.Context) {
 	tb.Helper()
+	ctx := scope.With(context.Background(), scope.Request{ID: requestID, Customer: customer})
+	if s.token {
+		return s.injectorWithToken(tb, here, ctx)
+	}
 	inj := fault.New("bench")
+	tb.Cleanup(func() { inj.Halt() })
 	inj.Point("test", elsewhere)
 	rules := make([]fault.Rule, s.rules)
 	for i := range rules {
 		rules[i] = s.rule(i, here)
+		if s.widened && s.widen != nil {
+			s.widen(&rules[i])
+		}
 		rules[i].ID = fmt.Sprintf("rule-%d", i)
 		rules[i].TTL = time.Hour
 		if rules[i].Fault.Delay == nil {
-			rules[i].Fault.Error = &fault.ErrorFault{Class: fault.Unavailable}
+			rules[i].Fault = unavailable
 		}
 	}
 	if err := inj.Put(rules...); err != nil {
 		tb.Fatal(err)
 	}
-	ctx := scope.With(context.Background(), scope.Request{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Customer: "42"})
 	return inj, ctx
 }
 
-// A contender is the library, something that would be used in its place, or
-// nothing at all: the floor.
-type contender struct {
-	name string
+var unavailable = fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}
 
-	// prepare returns the call that is measured, which several goroutines may make
-	// at once.
-	prepare func(testing.TB, scenario) func() error
-
-	// in are the names of the scenarios it takes part in; nil is all.
-	in []string
-}
-
-// measure runs in every scenario the contenders one after the other, so that they
-// share the moods of the machine. The rows have names that benchstat takes apart.
-func measure(b *testing.B, contenders []contender) {
-	b.Helper()
-	for _, s := range scenarios() {
-		for _, c := range contenders {
-			if c.in != nil && !slices.Contains(c.in, s.name) {
-				continue
-			}
-			do := c.prepare(b, s)
-			row := fmt.Sprintf("scenario=%s/rules=%d/with=%s", s.name, s.rules, c.name)
-			b.Run("mode=serial/"+row, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := do(); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-			b.Run("mode=parallel/"+row, func(b *testing.B) {
-				b.ReportAllocs()
-				b.RunParallel(func(pb *testing.PB) {
-					for pb.Next() {
-						if err := do(); err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
-			})
-		}
+func (s scenario) injectorWithToken(tb testing.TB, here fault.Target, ctx context.Context) (*fault.Injector, context.Context) {
+	tb.Helper()
+	rule := fault.Rule{Target: fault.Target{Points: []string{elsewhere}}, Fault: unavailable}
+	if s.widened {
+		rule.Target = here
 	}
+	key, err := token.GenerateKey("bench")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	verifier, err := token.NewVerifier(token.KeySet{Audience: "bench", Keys: []token.Key{key.Public()}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	now := time.Now()
+	text, err := token.Sign(key, token.Claims{Issuer: "bench", Audience: "bench", Token: fault.Token{
+		ID: "bench", Subject: "bench", NotBefore: now, Expires: now.Add(time.Hour), Rules: []fault.Rule{rule},
+	}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	inj := fault.New("bench", fault.WithTokens(verifier))
+	tb.Cleanup(func() { inj.Halt() })
+	inj.Point("test", elsewhere)
+	ctx = inj.Receive(ctx, fault.Sent{Tokens: []string{text}})
+	if !fault.Carries(ctx) || scope.TokenMember.Of(ctx) != text {
+		tb.Fatalf("the token is not taken: %s", fault.Answer(ctx))
+	}
+	return inj, ctx
 }

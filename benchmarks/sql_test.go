@@ -5,16 +5,18 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/XSAM/otelsql"
+	"github.com/luna-duclos/instrumentedsql"
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/scope"
 	"github.com/misfit-go/misfit/sqldriver"
 	"github.com/ngrok/sqlmw"
+	nhatotelsql "go.nhat.io/otelsql"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
@@ -27,36 +29,53 @@ const (
 // customer42 is the request that every call belongs to. It is never cancelled:
 // database/sql would watch over one that can be, at a cost that hides the rest.
 func customer42() context.Context {
-	return scope.With(context.Background(), scope.Request{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Customer: "42"})
+	return scope.With(context.Background(), scope.Request{ID: requestID, Customer: customer})
 }
 
-// A sqlContender is a way to put something in front of a driver.
-type sqlContender struct {
-	name string
-	wrap func(testing.TB) driver.Connector
+// atDatabase is the point that the calls are made at.
+var atDatabase = fault.Target{Points: []string{"sql:bench"}}
+
+// misfitSQL is the library in front of the null driver, the injector behind it,
+// and the context of the calls.
+func misfitSQL(tb testing.TB, s scenario, options ...sqldriver.Option) (context.Context, driver.Connector, *fault.Injector) {
+	tb.Helper()
+	inj, ctx := s.injector(tb, atDatabase)
+	return ctx, sqldriver.Wrap(nullConnector{}, inj, "bench", options...), inj
 }
 
-func sqlContenders() []sqlContender {
-	peers := []sqlContender{
-		{"bare", func(testing.TB) driver.Connector { return nullConnector{} }},
-		{"sqlmw", func(testing.TB) driver.Connector {
-			return opener{sqlmw.Driver(nullDriver{}, sqlmw.NullInterceptor{})}
-		}},
-		{"otelsql", func(tb testing.TB) driver.Connector {
-			d := otelsql.WrapDriver(nullDriver{},
-				otelsql.WithTracerProvider(tracenoop.NewTracerProvider()),
-				otelsql.WithMeterProvider(metricnoop.NewMeterProvider()))
-			c, err := d.(driver.DriverContext).OpenConnector("")
-			if err != nil {
-				tb.Fatal(err)
-			}
-			return c
-		}},
+// sqlPeers are other ways to put something in front of a driver. Nobody listens
+// to what they would tell.
+var sqlPeers = []struct {
+	name  string
+	times float64 // what it adds is more than so many times what the library adds idle
+	wrap  func() driver.Driver
+}{
+	{"sqlmw", 3, func() driver.Driver { return sqlmw.Driver(nullDriver{}, sqlmw.NullInterceptor{}) }},
+	{"instrumentedsql", 10, func() driver.Driver { return instrumentedsql.WrapDriver(nullDriver{}) }},
+	{"otelsql", 10, func() driver.Driver {
+		return otelsql.WrapDriver(nullDriver{},
+			otelsql.WithTracerProvider(tracenoop.NewTracerProvider()),
+			otelsql.WithMeterProvider(metricnoop.NewMeterProvider()))
+	}},
+	{"nhat-otelsql", 10, func() driver.Driver {
+		return nhatotelsql.Wrap(nullDriver{},
+			nhatotelsql.WithTracerProvider(tracenoop.NewTracerProvider()),
+			nhatotelsql.WithMeterProvider(metricnoop.NewMeterProvider()))
+	}},
+}
+
+// connectorOf returns the connector that database/sql would make of a driver.
+func connectorOf(tb testing.TB, d driver.Driver) driver.Connector {
+	tb.Helper()
+	dc, ok := d.(driver.DriverContext)
+	if !ok {
+		return opener{d}
 	}
-	for _, s := range setUps() {
-		peers = append(peers, sqlContender{"misfit-" + s.name, s.wrap})
+	c, err := dc.OpenConnector("")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return peers
+	return c
 }
 
 // An opener is a driver that is no driver.DriverContext, as a connector.
@@ -65,90 +84,51 @@ type opener struct{ driver driver.Driver }
 func (o opener) Connect(context.Context) (driver.Conn, error) { return o.driver.Open("") }
 func (o opener) Driver() driver.Driver                        { return o.driver }
 
-// A setUp is a state of the library in which none of the calls is faulted.
-type setUp struct {
-	name    string
-	here    bool // a rule is aimed at the database
-	rules   []fault.Rule
-	options []sqldriver.Option
+// sqlCalls are calls by their names.
+type sqlCalls map[string]func() error
+
+var sqlCallNames = []string{"exec", "query", "stmt-exec", "begin-commit", "begin-rollback", "ping"}
+
+// failing is what every call comes to where there is no connection.
+func failing(err error) sqlCalls {
+	calls := sqlCalls{}
+	for _, name := range sqlCallNames {
+		calls[name] = func() error { return err }
+	}
+	return calls
 }
 
-func setUps() []setUp {
-	elsewhere := func(int) fault.Rule {
-		return fault.Rule{Target: fault.Target{Points: []string{"other"}}, Scope: scope.Everyone()}
-	}
-	here := fault.Target{Points: []string{"sql:bench"}}
-	someone := func(i int) fault.Rule {
-		return fault.Rule{Target: here, Scope: scope.Customers(fmt.Sprint("someone-", i))}
-	}
-	otherOperation := func(int) fault.Rule {
-		return fault.Rule{Target: fault.Target{Points: here.Points, Operations: []string{"DELETE invoices"}}, Scope: scope.Everyone()}
-	}
-	percent := func(unit scope.Unit) func(int) fault.Rule {
-		return func(int) fault.Rule { return fault.Rule{Target: here, Scope: scope.Percent(1, unit)} }
-	}
-	given := sqldriver.Operations(func(context.Context, string) fault.Operation { return fault.Operation{Name: "given"} })
-	return []setUp{
-		{name: "idle"},
-		{name: "elsewhere-1", rules: rules(1, elsewhere)},
-		{name: "elsewhere-10000", rules: rules(10_000, elsewhere)},
-		{name: "other-operation", here: true, rules: rules(1, otherOperation)},
-		{name: "other-customer", here: true, rules: rules(1, someone)},
-		{name: "other-customer-10000", here: true, rules: rules(10_000, someone)},
-		{name: "other-customer-name-given", here: true, rules: rules(1, someone), options: []sqldriver.Option{given}},
-		{name: "percentage-misses", here: true, rules: rules(1, percent(scope.PerRequest))},
-		{name: "percentage-of-customers-misses", here: true, rules: rules(1, percent(scope.PerCustomer))},
+// A sqlLevel is where calls are made. It returns a function that returns those of
+// one goroutine, in the context ctx.
+type sqlLevel func(tb testing.TB, ctx context.Context, connector driver.Connector) func() sqlCalls
+
+// atDriver are the calls that database/sql makes to a driver, each goroutine's on
+// a connection of its own.
+func atDriver(_ testing.TB, ctx context.Context, connector driver.Connector) func() sqlCalls {
+	return func() sqlCalls {
+		conn, err := connector.Connect(context.Background())
+		if err != nil {
+			return failing(err)
+		}
+		prepared, err := conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), updateItems)
+		if err != nil {
+			return failing(err)
+		}
+		return driverCalls(ctx, conn, prepared)
 	}
 }
 
-func rules(n int, build func(i int) fault.Rule) []fault.Rule {
-	list := make([]fault.Rule, n)
-	for i := range list {
-		list[i] = build(i)
-		list[i].ID = fmt.Sprintf("rule-%d", i)
-		list[i].Fault = fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}
-		list[i].TTL = time.Hour
-	}
-	return list
-}
-
-func (s setUp) wrap(tb testing.TB) driver.Connector {
-	inj := fault.New("bench")
-	inj.Point("test", "other")
-	if err := inj.Put(s.rules...); err != nil {
-		tb.Fatal(err)
-	}
-	return sqldriver.Wrap(nullConnector{}, inj, "bench", s.options...)
-}
-
-// A call is what is measured.
-type call struct {
-	name      string
-	statement string // that it is named by; empty where its name is fixed
-	do        func() error
-}
-
-// driverCalls are the calls that database/sql makes to a driver.
-func driverCalls(tb testing.TB, connector driver.Connector) []call {
-	ctx := customer42()
-	conn, err := connector.Connect(ctx)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	prepared, err := conn.(driver.ConnPrepareContext).PrepareContext(ctx, updateItems)
-	if err != nil {
-		tb.Fatal(err)
-	}
+func driverCalls(ctx context.Context, conn driver.Conn, prepared driver.Stmt) sqlCalls {
 	execer, queryer := conn.(driver.ExecerContext), conn.(driver.QueryerContext)
 	stmt, beginner, pinger := prepared.(driver.StmtExecContext), conn.(driver.ConnBeginTx), conn.(driver.Pinger)
 	args := []driver.NamedValue{{Ordinal: 1, Value: int64(7)}}
 	row := make([]driver.Value, 1)
-	return []call{
-		{"exec", updateItems, func() error {
+	return sqlCalls{
+		"exec": func() error {
 			_, err := execer.ExecContext(ctx, updateItems, args)
 			return err
-		}},
-		{"query", selectItems, func() error {
+		},
+		"query": func() error {
 			rows, err := queryer.QueryContext(ctx, selectItems, args)
 			if err != nil {
 				return err
@@ -160,44 +140,50 @@ func driverCalls(tb testing.TB, connector driver.Connector) []call {
 				return err
 			}
 			return rows.Close()
-		}},
-		{"stmt-exec", updateItems, func() error {
+		},
+		"stmt-exec": func() error {
 			_, err := stmt.ExecContext(ctx, args)
 			return err
-		}},
-		{"begin-commit", "", func() error {
+		},
+		"begin-commit": func() error {
 			tx, err := beginner.BeginTx(ctx, driver.TxOptions{})
 			if err != nil {
 				return err
 			}
 			return tx.Commit()
-		}},
-		{"begin-rollback", "", func() error {
+		},
+		"begin-rollback": func() error {
 			tx, err := beginner.BeginTx(ctx, driver.TxOptions{})
 			if err != nil {
 				return err
 			}
 			return tx.Rollback()
-		}},
-		{"ping", "", func() error { return pinger.Ping(ctx) }},
+		},
+		"ping": func() error { return pinger.Ping(ctx) },
 	}
 }
 
-// databaseCalls are the calls that a program makes to database/sql.
-func databaseCalls(tb testing.TB, connector driver.Connector) []call {
-	ctx := customer42()
+// atDatabaseSQL are the calls that a program makes to database/sql, all goroutines'
+// to one pool.
+func atDatabaseSQL(tb testing.TB, ctx context.Context, connector driver.Connector) func() sqlCalls {
 	db := sql.OpenDB(connector)
+	db.SetMaxIdleConns(4 * runtime.GOMAXPROCS(0)) // nobody is to connect while calls are measured
 	tb.Cleanup(func() { _ = db.Close() })
-	stmt, err := db.PrepareContext(ctx, updateItems)
+	stmt, err := db.PrepareContext(context.Background(), updateItems)
 	if err != nil {
-		tb.Fatal(err)
+		return func() sqlCalls { return failing(err) }
 	}
-	return []call{
-		{"exec", updateItems, func() error {
+	calls := databaseCalls(ctx, db, stmt)
+	return func() sqlCalls { return calls }
+}
+
+func databaseCalls(ctx context.Context, db *sql.DB, stmt *sql.Stmt) sqlCalls {
+	return sqlCalls{
+		"exec": func() error {
 			_, err := db.ExecContext(ctx, updateItems, 7)
 			return err
-		}},
-		{"query", selectItems, func() error {
+		},
+		"query": func() error {
 			rows, err := db.QueryContext(ctx, selectItems, 7)
 			if err != nil {
 				return err
@@ -205,76 +191,84 @@ func databaseCalls(tb testing.TB, connector driver.Connector) []call {
 			for rows.Next() {
 			}
 			return errors.Join(rows.Err(), rows.Close())
-		}},
-		{"stmt-exec", updateItems, func() error {
+		},
+		"stmt-exec": func() error {
 			_, err := stmt.ExecContext(ctx, 7)
 			return err
-		}},
-		{"begin-commit", "", func() error {
+		},
+		"begin-commit": func() error {
 			tx, err := db.BeginTx(ctx, nil)
 			if err != nil {
 				return err
 			}
 			return tx.Commit()
-		}},
-		{"begin-rollback", "", func() error {
+		},
+		"begin-rollback": func() error {
 			tx, err := db.BeginTx(ctx, nil)
 			if err != nil {
 				return err
 			}
 			return tx.Rollback()
-		}},
-		{"ping", "", func() error { return db.PingContext(ctx) }},
+		},
+		"ping": func() error { return db.PingContext(ctx) },
 	}
 }
 
-var levels = []struct {
-	name  string
-	calls func(testing.TB, driver.Connector) []call
-}{
-	{"driver", driverCalls},
-	{"database-sql", databaseCalls},
+// sqlWrap puts something in front of the null driver. It returns the context of
+// the calls, too.
+type sqlWrap func(testing.TB, scenario) (context.Context, driver.Connector)
+
+// sqlContender is a way to make a call at a level.
+func sqlContender(name string, level sqlLevel, call string, wrap sqlWrap) contender {
+	return contender{name: name, variant: "call=" + call, each: func(tb testing.TB, s scenario) func() func() error {
+		ctx, connector := wrap(tb, s)
+		calls := level(tb, ctx, connector)
+		return func() func() error { return calls()[call] }
+	}}
 }
 
-// BenchmarkSQL names its rows in the way that benchstat takes apart.
-func BenchmarkSQL(b *testing.B) {
-	for _, level := range levels {
-		rows := make(map[string][]call) // by sqlContender
-		for _, c := range sqlContenders() {
-			rows[c.name] = level.calls(b, c.wrap(b))
+// bareSQL is the floor.
+func bareSQL(level sqlLevel, call string) contender {
+	return sqlContender("bare", level, call, func(tb testing.TB, s scenario) (context.Context, driver.Connector) {
+		_, ctx := s.injector(tb, atDatabase)
+		return ctx, nullConnector{}
+	})
+}
+
+// ourSQL is the library.
+func ourSQL(level sqlLevel, call string) contender {
+	return sqlContender("misfit", level, call, wrapOurs)
+}
+
+func wrapOurs(tb testing.TB, s scenario) (context.Context, driver.Connector) {
+	ctx, connector, _ := misfitSQL(tb, s)
+	return ctx, connector
+}
+
+// benchmarkSQL measures some calls in every scenario, and the others idle. The
+// peers have no rules: what they cost is the same in every scenario.
+func benchmarkSQL(b *testing.B, level sqlLevel, everywhere ...string) {
+	idle := []string{"idle"}
+	for _, call := range []string{"exec", "query", "stmt-exec", "begin-commit", "ping"} {
+		contenders := []contender{bareSQL(level, call), ourSQL(level, call)}
+		for _, p := range sqlPeers {
+			peer := sqlContender(p.name, level, call, func(tb testing.TB, _ scenario) (context.Context, driver.Connector) {
+				return customer42(), connectorOf(tb, p.wrap())
+			})
+			peer.in = idle
+			contenders = append(contenders, peer)
 		}
-		for i, call := range rows["bare"] {
-			for _, c := range sqlContenders() {
-				do := rows[c.name][i].do
-				b.Run(fmt.Sprintf("level=%s/call=%s/with=%s", level.name, call.name, c.name), func(b *testing.B) {
-					b.ReportAllocs()
-					for b.Loop() {
-						if err := do(); err != nil {
-							b.Fatal(err)
-						}
-					}
-				})
+		if !slices.Contains(everywhere, call) {
+			for i := range contenders {
+				contenders[i].in = idle
 			}
 		}
+		measure(b, contenders)
 	}
 }
 
-// TestSetUps holds that the rules of every set-up are where it says: somebody
-// else's statement is faulted if they are here, and nobody's if they are not.
-func TestSetUps(t *testing.T) {
-	for _, s := range setUps() {
-		conn, err := s.wrap(t).Connect(customer42())
-		if err != nil {
-			t.Fatal(err)
-		}
-		faulted := false
-		for i := 0; i < 10_000 && !faulted; i++ {
-			ctx := scope.With(context.Background(), scope.Request{ID: fmt.Sprint("r-", i), Customer: fmt.Sprint("someone-", i)})
-			_, err := conn.(driver.ExecerContext).ExecContext(ctx, "DELETE FROM invoices", nil)
-			faulted = errors.Is(err, fault.ErrInjected)
-		}
-		if faulted != s.here {
-			t.Errorf("%s: a rule applies to somebody: %v", s.name, faulted)
-		}
-	}
-}
+// BenchmarkSQLDriver measures the calls that database/sql makes to a driver.
+func BenchmarkSQLDriver(b *testing.B) { benchmarkSQL(b, atDriver, "exec", "query") }
+
+// BenchmarkSQLDatabase measures the calls that a program makes to database/sql.
+func BenchmarkSQLDatabase(b *testing.B) { benchmarkSQL(b, atDatabaseSQL, "query") }

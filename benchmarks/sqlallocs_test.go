@@ -3,52 +3,150 @@ package benchmarks_test
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/sqldriver"
 )
 
-// The tests here count allocations, which are the same on every machine.
-
-func allocs(t *testing.T, do func() error) int {
-	t.Helper()
-	return int(testing.AllocsPerRun(500, func() {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-	}))
+var sqlLevels = []struct {
+	name  string
+	calls sqlLevel
+}{
+	{"driver", atDriver},
+	{"database", atDatabaseSQL},
 }
 
-// TestSQLAllocations holds that the library adds no allocation to a call, but
-// for the wrapper of a transaction, and for the name of a statement while a rule
-// is aimed at the database.
-func TestSQLAllocations(t *testing.T) {
-	wrapper := map[string]int{"begin-commit": 1, "begin-rollback": 1}
-	name := map[string]int{"": 0, selectItems: naming(t, selectItems), updateItems: naming(t, updateItems)}
-	for _, level := range levels {
-		bare := level.calls(t, nullConnector{})
-		for _, s := range setUps() {
-			for i, c := range level.calls(t, s.wrap(t)) {
-				if level.name == "database-sql" && wrapper[c.name] > 0 {
-					continue // watched over by a goroutine, which allocates or not
-				}
-				allowed := wrapper[c.name]
-				if s.here && s.options == nil {
-					allowed += name[c.statement]
-				}
-				if added := allocs(t, c.do) - allocs(t, bare[i].do); added > allowed {
-					t.Errorf("%s: %s: %s adds %d allocations, not %d", level.name, s.name, c.name, added, allowed)
-				}
-			}
+func isTransaction(call string) bool { return call == "begin-commit" || call == "begin-rollback" }
+
+// once returns a wrap that puts in front of the driver, in each scenario, the same
+// for all calls of the test.
+func once(t *testing.T, wrap sqlWrap) sqlWrap {
+	type wrapped struct {
+		ctx       context.Context
+		connector driver.Connector
+	}
+	known := make(map[string]wrapped)
+	return func(_ testing.TB, s scenario) (context.Context, driver.Connector) {
+		key := fmt.Sprint(s.name, s.rules, s.widened)
+		w, ok := known[key]
+		if !ok {
+			w.ctx, w.connector = wrap(t, s)
+			known[key] = w
 		}
+		return w.ctx, w.connector
+	}
+}
+
+// TestSQLAimed holds that the rules of every scenario are where it says.
+func TestSQLAimed(t *testing.T) {
+	ours := once(t, wrapOurs)
+	for _, level := range sqlLevels {
+		t.Run(level.name, func(t *testing.T) {
+			for _, call := range sqlCallNames {
+				requireAimed(t, sqlContender("misfit", level.calls, call, ours))
+			}
+		})
+	}
+}
+
+// TestSQLStatementsAimed holds what [TestSQLAimed] does of the statements alone,
+// since a rule for everyone keeps it from connecting too.
+func TestSQLStatementsAimed(t *testing.T) {
+	execute := func(scenario, statement string) (*fault.Injector, error) {
+		s := in(t, scenario, 1)
+		ctx, connector, inj := misfitSQL(t, s)
+		return inj, statementOn(connector, statement)(ctx)()
+	}
+	if _, err := execute("other-operation", "DELETE FROM invoices"); !errors.Is(err, fault.ErrInjected) {
+		t.Errorf("other-operation: the other operation does not fail: %v", err)
+	}
+	without, err := execute("hit", "")
+	with, other := execute("hit", updateItems)
+	if err := errors.Join(err, other); err != nil {
+		t.Fatal(err)
+	}
+	if more := with.Rules()[0].Hits - without.Rules()[0].Hits; more != 1 {
+		t.Errorf("hit: an execution is hit %d times", more)
+	}
+}
+
+// TestSQLBudget holds that the library adds no allocation to a call that no rule
+// is for, but for the wrapper of a transaction and the name of a statement, and
+// that only while a rule asks for it.
+func TestSQLBudget(t *testing.T) {
+	skipUnderRace(t)
+	const (
+		wrapper = 1
+		hit     = 2 // and the draw of its delay
+		bounded = 5 // the wait of a call that has no context of its own
+	)
+	ours := once(t, wrapOurs)
+	names := map[string]int{"exec": naming(t, updateItems), "query": naming(t, selectItems), "stmt-exec": naming(t, updateItems)}
+	for _, level := range sqlLevels {
+		t.Run(level.name, func(t *testing.T) {
+			for _, call := range sqlCallNames {
+				budget := map[string]int{"other-operation": names[call], "hit": hit + names[call]}
+				if level.name == "database" {
+					budget["hit"] += hit // of the reset of the session before it
+				}
+				if isTransaction(call) {
+					if level.name == "database" {
+						continue // watched over by a goroutine, which allocates or not
+					}
+					for _, s := range scenarios() {
+						budget[s.name] += wrapper
+					}
+					budget["hit"] += hit + bounded // of its end
+				}
+				requireBudget(t, bareSQL(level.calls, call), sqlContender("misfit", level.calls, call, ours), budget)
+			}
+		})
 	}
 }
 
 // TestNullDriver holds that the floor is one: what is counted above is not the
 // driver's own.
 func TestNullDriver(t *testing.T) {
-	for _, c := range driverCalls(t, nullConnector{}) {
-		if n := allocs(t, c.do); n != 0 {
-			t.Errorf("%s allocates %d times", c.name, n)
+	skipUnderRace(t)
+	for _, call := range sqlCallNames {
+		if n := countAllocs(t, bareSQL(atDriver, call).call(t, in(t, "idle", 0))); n != 0 {
+			t.Errorf("%s allocates %d times", call, n)
+		}
+	}
+}
+
+// TestSQLFlat holds that it costs next to nothing to be idle, and that the number
+// of rules does not matter.
+func TestSQLFlat(t *testing.T) {
+	for _, call := range []string{"exec", "query"} {
+		t.Run("driver/"+call, func(t *testing.T) { requireFlat(t, 5, bareSQL(atDriver, call), ourSQL(atDriver, call)) })
+		t.Run("database/"+call, func(t *testing.T) { requireFlat(t, 1.5, bareSQL(atDatabaseSQL, call), ourSQL(atDatabaseSQL, call)) })
+	}
+}
+
+// TestSQLBelowPeers holds that what the library adds while it is idle is little
+// beside what any peer adds that does as little.
+func TestSQLBelowPeers(t *testing.T) {
+	skipUnderRace(t)
+	s := in(t, "idle", 0)
+	for _, call := range []string{"exec", "query"} {
+		for _, p := range sqlPeers {
+			peer := atDriver(t, customer42(), connectorOf(t, p.wrap()))()[call]
+			do, floor := ourSQL(atDriver, call).call(t, s), bareSQL(atDriver, call).call(t, s)
+			var added, theirs float64
+			for range guardAttempts {
+				took := fastest(t, guardRuns, floor, do, peer)
+				if added, theirs = took[1]-took[0], took[2]-took[0]; p.times*added <= theirs {
+					break
+				}
+			}
+			t.Logf("%s: %.1f ns are added; %s adds %.1f ns", call, added, p.name, theirs)
+			if p.times*added > theirs {
+				t.Errorf("%s: %.1f ns are added: %s adds %.1f ns, less than %v times that", call, added, p.name, theirs, p.times)
+			}
 		}
 	}
 }
@@ -67,14 +165,18 @@ var statements = []struct {
 	{"no-table", "SELECT 1", 3},
 }
 
-// TestNamingAllocations holds what it costs to name a statement, and with -v
-// prints it.
-func TestNamingAllocations(t *testing.T) {
+// TestNamingBudget holds what it costs to name a statement while a rule for
+// another operation asks for its name, and with -v prints it.
+func TestNamingBudget(t *testing.T) {
+	skipUnderRace(t)
 	for _, s := range statements {
 		n := naming(t, s.text)
 		t.Logf("%d allocations: %s", n, s.text)
 		if n > s.most {
 			t.Errorf("naming %q allocates %d times, not %d", s.text, n, s.most)
+		}
+		if n == 0 {
+			t.Errorf("naming %q is not measured", s.text)
 		}
 	}
 }
@@ -83,49 +185,45 @@ func TestNamingAllocations(t *testing.T) {
 // statement than one whose name is given.
 func naming(t *testing.T, statement string) int {
 	t.Helper()
-	return allocs(t, named(t, "other-customer", statement)) - allocs(t, named(t, "other-customer-name-given", statement))
+	s := in(t, "other-operation", 1)
+	return countAllocs(t, namedStatement("", statement).call(t, s)) - countAllocs(t, namedStatement("", statement, nameGiven).call(t, s))
 }
 
-// named returns the execution of a statement in a set-up.
-func named(tb testing.TB, setUp, statement string) func() error {
-	tb.Helper()
-	for _, s := range setUps() {
-		if s.name != setUp {
-			continue
-		}
-		ctx := customer42()
-		conn, err := s.wrap(tb).Connect(ctx)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return execution(ctx, conn, statement)
+var nameGiven = sqldriver.Operations(func(context.Context, string) fault.Operation { return fault.Operation{Name: "given"} })
+
+// namedStatement is the execution of a statement while its name is asked for.
+func namedStatement(variant, statement string, options ...sqldriver.Option) contender {
+	c := contender{name: "misfit", variant: "statement=" + variant, in: []string{"other-operation"}}
+	if options != nil {
+		c.name = "misfit-name-given"
 	}
-	tb.Fatalf("no set-up %q", setUp)
-	return nil
+	c.each = func(tb testing.TB, s scenario) func() func() error {
+		ctx, connector, _ := misfitSQL(tb, s, options...)
+		return func() func() error { return statementOn(connector, statement)(ctx) }
+	}
+	return c
 }
 
-func execution(ctx context.Context, conn driver.Conn, statement string) func() error {
-	execer := conn.(driver.ExecerContext)
-	return func() error {
-		_, err := execer.ExecContext(ctx, statement, nil)
-		return err
+// statementOn connects and returns the execution of a statement; of none, if it is
+// empty.
+func statementOn(connector driver.Connector, statement string) func(context.Context) func() error {
+	conn, err := connector.Connect(context.Background())
+	return func(ctx context.Context) func() error {
+		if err != nil || statement == "" {
+			return func() error { return err }
+		}
+		execer := conn.(driver.ExecerContext)
+		return func() error {
+			_, err := execer.ExecContext(ctx, statement, nil)
+			return err
+		}
 	}
 }
 
 // BenchmarkNaming is the execution of a statement at a database that a rule for
-// another customer is aimed at: named by its text, and with the name given.
+// another operation is aimed at: named by its text, and with the name given.
 func BenchmarkNaming(b *testing.B) {
 	for _, s := range statements {
-		for _, with := range []string{"other-customer-name-given", "other-customer"} {
-			do := named(b, with, s.text)
-			b.Run(fmt.Sprintf("statement=%s/with=misfit-%s", s.name, with), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := do(); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
+		measure(b, []contender{namedStatement(s.name, s.text, nameGiven), namedStatement(s.name, s.text)})
 	}
 }

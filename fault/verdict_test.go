@@ -1,8 +1,10 @@
 package fault_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -289,4 +291,22 @@ func TestVerdictsWhereNothingIsInjected(t *testing.T) {
 		require.Nil(t, trial)
 		require.Equal(t, fault.VerdictReport{}, inj.Verdicts())
 	}
+}
+
+// TestVerdictsInTheLog have all that the event says.
+func TestVerdictsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj, p := judged(t, fault.VerdictSettings{MinBaseline: 1}, rule("r", unavailable))
+		var log bytes.Buffer
+		_, before := inj.BeginTrial(t.Context())
+		time.Sleep(time.Second)
+		before.End(fault.Outcome{Endpoint: page("/a")})
+		ctx, trial := inj.BeginTrial(t.Context())
+		_ = p.Inject(ctx, fault.Operation{Name: "x"})
+		fault.Degraded(ctx, "no stars")
+		defer inj.Observe(fault.SlogObserver(slog.New(slog.NewTextHandler(&log, nil))))()
+		time.Sleep(time.Second)
+		trial.End(fault.Outcome{Endpoint: page("/a")})
+		require.Contains(t, log.String(), `level=INFO msg="fault verdict" service=shop point=custom:db operation=x rule=r source=code verdict=degraded endpoint="GET /a" latency=1s baseline=1s because="no stars"`)
+	})
 }

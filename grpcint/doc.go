@@ -50,7 +50,8 @@
 // of a service without clients costs one atomic load; beside a client it also
 // looks for the metadata to pass on. The client's side costs one atomic load and
 // one look-up in the context. None of this allocates; a request that has an
-// identity costs a context and, at each call, a copy of the outgoing metadata. A
+// identity costs a context, the reading of its metadata once a rule or a client
+// asks who it is, and at each call a copy of the outgoing metadata. A
 // stream is handed on as it is unless a fault that acts in mid-stream was chosen
 // for it, but for the server's stream of a request with an identity, which gets
 // a context of its own and nothing else.

@@ -19,21 +19,18 @@ func (s *server) enter(ctx context.Context, method string) context.Context {
 	if stranger {
 		ctx = disowned(ctx)
 	}
-	if !s.asksForRules() {
-		if s.needsIdentity(ctx, stranger) {
-			ctx = s.identified(ctx, method, stranger)
+	if s.asksForRules() {
+		if sent, some := s.sent(ctx, stranger); some {
+			return s.inj.Receive(s.identified(ctx, method, stranger), sent)
 		}
+	}
+	switch {
+	case !s.needsIdentity(ctx, stranger):
 		return ctx
+	case stranger || s.identify != nil:
+		return s.identified(ctx, method, stranger)
 	}
-	sent, some := s.sent(ctx, stranger)
-	if !some && !s.needsIdentity(ctx, stranger) {
-		return ctx
-	}
-	ctx = s.identified(ctx, method, stranger)
-	if some {
-		ctx = s.inj.Receive(ctx, sent)
-	}
-	return ctx
+	return scope.Arrive(ctx, carrier(metadataOf(ctx)), s.report)
 }
 
 // unaryWithoutFaults is the interceptor where nothing is ever injected.
@@ -77,7 +74,7 @@ func (s *server) identified(ctx context.Context, method string, stranger bool) c
 	if stranger {
 		enter = scope.EnterPublic
 	}
-	known, ignored := enter(ctx, incoming{ctx}, identify)
+	known, ignored := enter(ctx, carrier(metadataOf(ctx)), identify)
 	s.inj.Report(ignored)
 	return known
 }
@@ -137,8 +134,8 @@ func disowned(ctx context.Context) context.Context {
 	if md == nil {
 		md = metadataOf(ctx).Copy()
 	}
-	ctx, _ = scope.EnterPublic(ctx, outgoing(md), nil)
-	scope.Inject(ctx, outgoing(md))
+	ctx, _ = scope.EnterPublic(ctx, carrier(md), nil)
+	scope.Inject(ctx, carrier(md))
 	return metadata.NewIncomingContext(ctx, md)
 }
 

@@ -19,50 +19,31 @@ func withIdentity(ctx context.Context) context.Context {
 	if !ok {
 		md = make(metadata.MD, 2)
 	}
-	if !scope.Inject(ctx, outgoing(md)) {
+	if !scope.Inject(ctx, carrier(md)) {
 		return ctx
 	}
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
-// outgoing lets the scope package write metadata.
-type outgoing metadata.MD
+// A carrier lets the scope package read and write metadata.
+type carrier metadata.MD
 
-func (md outgoing) Get(key string) string {
+func (md carrier) Get(key string) string {
 	if values := metadata.MD(md).Get(key); len(values) > 0 {
 		return values[0]
 	}
 	return ""
 }
 
-func (md outgoing) Set(key, value string)      { metadata.MD(md).Set(key, value) }
-func (md outgoing) Values(key string) []string { return metadata.MD(md).Get(key) }
+func (md carrier) Set(key, value string)      { metadata.MD(md).Set(key, value) }
+func (md carrier) Values(key string) []string { return metadata.MD(md).Get(key) }
 
-func (md outgoing) Keys() []string {
+func (md carrier) Keys() []string {
 	keys := make([]string, 0, len(md))
 	for key := range md {
 		keys = append(keys, key)
 	}
 	return keys
-}
-
-// incoming lets the scope package read the metadata of an incoming call, which
-// it does not copy as a whole.
-type incoming struct{ ctx context.Context }
-
-func (md incoming) Get(key string) string {
-	if values := md.Values(key); len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
-func (md incoming) Values(key string) []string { return metadata.ValueFromIncomingContext(md.ctx, key) }
-func (incoming) Set(string, string)            {} // nobody writes to what has come in
-
-func (md incoming) Keys() []string {
-	all, _ := metadata.FromIncomingContext(md.ctx)
-	return outgoing(all).Keys()
 }
 
 // incomingKey is the key under which package metadata keeps what has come in,

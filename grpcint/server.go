@@ -50,6 +50,8 @@ type server struct {
 	recovered bool
 
 	attentive bool // also while the injector is idle
+
+	report func(error) // of the injector, bound once
 }
 
 func newServer(inj *fault.Injector, options []Option) *server {
@@ -60,6 +62,8 @@ func newServer(inj *fault.Injector, options []Option) *server {
 	if inj.Disabled() {
 		return s
 	}
+	s.report = inj.Report
+	s.report = inj.Report
 	s.attentive = s.asksForRules() || s.public != nil
 	kind := serverKind
 	if s.recovered {

@@ -54,7 +54,8 @@
 // service without a Transport costs one atomic load; beside a Transport it
 // also looks for the headers to pass on. The Transport costs one atomic load
 // and one look-up in the context. None of this allocates; a request that has
-// an identity costs a context and, at each call, a copy of its header. The
+// an identity costs a context, the reading of its headers once a rule or a
+// client asks who it is, and at each call a copy of its header. The
 // ResponseWriter is handed on as it is, unless a stream fault or a lost reply
 // was chosen for the very request.
 //

@@ -39,21 +39,18 @@ func (m *middleware) enter(r *http.Request) (*http.Request, *fault.Trial) {
 // entered returns the request's context, with whoever makes it and the rules that
 // were sent along if there are any, and whether it is another one then.
 func (m *middleware) entered(r *http.Request, stranger bool) (ctx context.Context, changed bool) {
-	if !m.asksForRules() {
-		if m.needsIdentity(r, stranger) {
-			return m.identified(r, stranger), true
+	if m.asksForRules() {
+		if sent, some := m.sent(r, stranger); some {
+			return m.inj.Receive(m.identified(r, stranger), sent), true
 		}
+	}
+	switch {
+	case !m.needsIdentity(r, stranger):
 		return r.Context(), false
+	case stranger || m.identify != nil:
+		return m.identified(r, stranger), true
 	}
-	sent, some := m.sent(r, stranger)
-	if !some && !m.needsIdentity(r, stranger) {
-		return r.Context(), false
-	}
-	ctx = m.identified(r, stranger)
-	if some {
-		ctx = m.inj.Receive(ctx, sent)
-	}
-	return ctx, true
+	return scope.Arrive(r.Context(), headers(r.Header), m.report), true
 }
 
 // needsIdentity reports whether anything says who the request is, or has to.

@@ -24,6 +24,8 @@ type middleware struct {
 
 	attentive bool // also while the injector is idle
 
+	report func(error) // of the injector, bound once
+
 	next   http.Handler
 	routes router // next, if it is one
 }
@@ -43,6 +45,7 @@ func Middleware(inj *fault.Injector, options ...Option) func(http.Handler) http.
 	if inj.Disabled() {
 		return m.withoutFaults
 	}
+	m.report = inj.Report
 	m.attentive = m.asksForRules() || m.public != nil
 	m.point = inj.PointOf(serverKind, inj.Service())
 	return func(next http.Handler) http.Handler {

@@ -14,6 +14,7 @@ import (
 const (
 	baggageHeader     = "baggage"
 	traceparentHeader = "traceparent"
+	tracestateHeader  = "tracestate"
 
 	maxBaggageBytes   = 8192 // W3C Baggage, section 3.3.2, both limits
 	maxBaggageMembers = 64
@@ -33,7 +34,7 @@ const (
 // [With]. An error says what was ignored; the other results are good all the
 // same.
 func Extract(ctx context.Context, carrier propagation.TextMapCarrier) (context.Context, Request, error) {
-	ctx, err := extractContext(ctx, carrier)
+	ctx, err := extractContext(settled(ctx), carrier)
 	r, ignored := fromBaggage(baggage.FromContext(ctx))
 	if r.ID == "" {
 		r.ID = traceID(ctx)
@@ -71,9 +72,10 @@ func isUnread(ctx context.Context) bool { return ctx.Value(unreadKey{}) != nil }
 // already there stays as it is, but for our own members, which are added to a
 // baggage header that lacks them. It reports whether it wrote anything.
 func Inject(ctx context.Context, carrier propagation.TextMapCarrier) bool {
-	if From(ctx) == nil {
+	if !Has(ctx) {
 		return false
 	}
+	ctx = settled(ctx)
 	wrote := false
 	if carrier.Get(traceparentHeader) == "" && trace.SpanContextFromContext(ctx).IsValid() {
 		propagation.TraceContext{}.Inject(ctx, carrier)

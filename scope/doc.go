@@ -13,14 +13,16 @@
 // Inside a process the identity travels in the context: [With] puts it there,
 // [From] reads it. Between processes it travels as W3C Trace Context and W3C
 // Baggage: [Extract] reads the headers of an incoming request, [Inject] writes
-// those of an outgoing one. The HTTP middleware calls both.
+// those of an outgoing one. Middleware calls [Arrive] or [Enter], and Inject.
 //
 // The members in baggage are misfit.id (left out where the trace ID is the
 // identity), misfit.customer and misfit.attr.<name>. They are set on the
 // OpenTelemetry baggage of the context, so that an OpenTelemetry propagator
 // installed by the service writes the same members and nothing is written
-// twice. No trace is ever started, sampled or un-sampled here: a trace that
-// arrived is passed on, and a request without one gets a random identity.
+// twice; of a request that has arrived and that nobody has asked about, they are
+// still where they came from. No trace is ever started, sampled or un-sampled
+// here: a trace that arrived is passed on, and a request without one gets a
+// random identity.
 //
 // # Percentages
 //

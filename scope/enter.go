@@ -33,7 +33,7 @@ func Enter(ctx context.Context, carrier propagation.TextMapCarrier, identify fun
 // does not pick the request's identity, which is a random one unless identify
 // gives another. A token stays in the baggage, for whoever can verify it.
 func EnterPublic(ctx context.Context, carrier propagation.TextMapCarrier, identify func() Request) (context.Context, error) {
-	ctx, ignored := extractContext(ctx, carrier)
+	ctx, ignored := extractContext(settled(ctx), carrier)
 	ctx = StripContext(ctx, TokenMember)
 	if known := From(ctx); known != nil {
 		return withIdentified(ctx, *known, ignored, identify)

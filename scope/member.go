@@ -21,7 +21,7 @@ func (m Member) Name() string { return strings.TrimPrefix(string(m), memberPrefi
 
 // Of returns the text that the request of ctx carries, or "".
 func (m Member) Of(ctx context.Context) string {
-	return baggage.FromContext(ctx).Member(string(m)).Value()
+	return baggage.FromContext(settled(ctx)).Member(string(m)).Value()
 }
 
 // With returns a context whose request carries text to the services behind. An
@@ -32,10 +32,11 @@ func (m Member) With(ctx context.Context, text string) (context.Context, error) 
 	if err != nil {
 		return ctx, fmt.Errorf("scope: %s cannot travel in baggage: %w", m, err)
 	}
-	if isUnread(ctx) {
+	settled := settled(ctx)
+	if isUnread(settled) {
 		return ctx, fmt.Errorf("scope: %s does not fit beside baggage that could not be read", m)
 	}
-	bag := baggage.FromContext(ctx).DeleteMember(string(m))
+	bag := baggage.FromContext(settled).DeleteMember(string(m))
 	if !fits(bag, member) {
 		return ctx, fmt.Errorf("scope: %s of %d bytes does not fit beside %d members of baggage with %d bytes; at most %d members with %d bytes are allowed",
 			m, len(member.String()), bag.Len(), len(bag.String()), maxBaggageMembers, maxBaggageBytes)
@@ -43,11 +44,12 @@ func (m Member) With(ctx context.Context, text string) (context.Context, error) 
 	if bag, err = bag.SetMember(member); err != nil {
 		return ctx, fmt.Errorf("scope: %w", err)
 	}
-	return baggage.ContextWithBaggage(ctx, bag), nil
+	return baggage.ContextWithBaggage(settled, bag), nil
 }
 
 // Without returns a context whose request does not carry the text any further.
 func (m Member) Without(ctx context.Context) context.Context {
+	ctx = settled(ctx)
 	bag := baggage.FromContext(ctx)
 	if bag.Member(string(m)).Key() == "" {
 		return ctx
@@ -69,6 +71,7 @@ func (m Member) In(lines []string) bool {
 // StripContext returns ctx without any of our members in its baggage, but for
 // those that are kept.
 func StripContext(ctx context.Context, keep ...Member) context.Context {
+	ctx = settled(ctx)
 	bag := baggage.FromContext(ctx)
 	if bag.Len() == 0 {
 		return ctx

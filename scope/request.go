@@ -81,8 +81,13 @@ func From(ctx context.Context) *Request {
 	if ctx == nil {
 		return nil
 	}
-	r, _ := ctx.Value(requestKey{}).(*Request)
-	return r
+	switch known := ctx.Value(requestKey{}).(type) {
+	case *Request:
+		return known
+	case *arrival:
+		return known.read().request
+	}
+	return nil
 }
 
 // Has reports whether ctx, which is not nil, belongs to a request with an
@@ -95,6 +100,7 @@ func Has(ctx context.Context) bool { return ctx.Value(requestKey{}) != nil }
 // that breaks a limit, or does not fit beside the members already there,
 // counts in this process only.
 func With(ctx context.Context, r Request) context.Context {
+	ctx = settled(ctx)
 	if r.ID == "" {
 		r.ID = newID(ctx)
 	}
@@ -121,7 +127,7 @@ func randomID() string {
 
 // HasTrace reports whether ctx belongs to a trace, from whose ID a request's
 // identity would be taken.
-func HasTrace(ctx context.Context) bool { return traceID(ctx) != "" }
+func HasTrace(ctx context.Context) bool { return traceID(settled(ctx)) != "" }
 
 func traceID(ctx context.Context) string {
 	span := trace.SpanContextFromContext(ctx)

@@ -1,0 +1,35 @@
+// Package failpointed has calls with failpoints of github.com/pingcap/failpoint
+// before them.
+package failpointed
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pingcap/failpoint"
+)
+
+// Failpoint is the path of the failpoint.
+const Failpoint = "github.com/misfit-go/misfit/benchmarks/internal/peers/failpointed/call"
+
+// Call makes the call, unless the failpoint returns a text: it then fails with
+// that.
+func Call(do func() error) error {
+	if text, _err_ := failpoint.Eval(_curpkg_("call")); _err_ == nil {
+		if text, ok := text.(string); ok { // "sleep" has none
+			return errors.New(text)
+		}
+	}
+	return do()
+}
+
+// CallContext is Call where the failpoint is enabled for some calls, which the
+// hook of ctx tells.
+func CallContext(ctx context.Context, do func() error) error {
+	if text, _err_ := failpoint.EvalContext(ctx, _curpkg_("call")); _err_ == nil {
+		if text, ok := text.(string); ok {
+			return errors.New(text)
+		}
+	}
+	return do()
+}

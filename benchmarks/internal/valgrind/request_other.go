@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package valgrind
+
+const supported = false
+
+func request(*[6]uint64) {}
