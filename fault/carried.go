@@ -147,7 +147,7 @@ func (inj *Injector) publishCarried() {
 			next.carried = carried
 			p.snapshot.Store(&next)
 		default:
-			p.snapshot.Store(newSnapshot(nil, carried, p.meter))
+			p.snapshot.Store(p.newSnapshot(nil, carried))
 		}
 	}
 }

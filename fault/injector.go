@@ -38,6 +38,7 @@ type Injector struct {
 	protected  []pointPattern
 	named      map[string]error
 	observers  observers
+	chooser    Chooser // nil: nobody is asked but the rules
 	maxPoints  int
 	meters     metric.MeterProvider // nil: the global one
 	telemetry  telemetry            // empty where disabled
@@ -57,6 +58,7 @@ type Injector struct {
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
+	chosen  map[string]*liveRule // by ID; those of the chooser, which select no call by themselves
 	tokens  tokenDesk
 	watch   *watch // nil while nobody watches
 	failing map[string]SourceFailure
@@ -136,6 +138,7 @@ func New(service string, options ...Option) *Injector {
 			inj.followRevocations()
 		}
 		inj.followBlackouts()
+		inj.updateUses()
 	}
 	return inj
 }
@@ -190,7 +193,7 @@ func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.L
 // updateUses follows a change of the rules or of who watches. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
-	if inj.watch != nil {
+	if inj.watch != nil || inj.chooser != nil {
 		uses |= useWatch
 	}
 	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), inj.carried.rules()} {

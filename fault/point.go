@@ -137,7 +137,10 @@ func (p *Point) decide(ctx context.Context, op Operation, name func() string) De
 	c := newCall(p, op, scope.From(ctx))
 	noted := s.meter.begin(&c)
 	var l *liveRule
-	if s.carried {
+	if p.inj.chooser != nil {
+		l = p.choose(ctx, &c, name)
+	}
+	if l == nil && s.carried {
 		l = luggageOf(ctx).find(&c)
 	}
 	if l == nil {

@@ -187,6 +187,8 @@ func (inj *Injector) Delete(id string) bool {
 		return false
 	case l.carried():
 		inj.takeBack(inj.carriageOf(l))
+	case inj.chosen[id] == l:
+		inj.endChosen(l)
 	default:
 		inj.remove(l)
 	}
@@ -213,13 +215,14 @@ func (inj *Injector) Halt() []Rule {
 // endAll ends every rule, those that requests carry included, and returns them.
 // The caller holds mu.
 func (inj *Injector) endAll() []Rule {
-	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()))
+	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()), inj.chosenRules())
 	clear(inj.rules)
+	clear(inj.chosen)
 	inj.carried.clear()
 	inj.ordered = nil
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.snapshot.Store(newSnapshot(nil, false, p.meter))
+		p.snapshot.Store(p.newSnapshot(nil, false))
 	}
 	ended := make([]Rule, len(ending))
 	for i, l := range ending {
@@ -281,7 +284,7 @@ func (inj *Injector) publishAt(p *Point) {
 			here = append(here, l)
 		}
 	}
-	p.snapshot.Store(newSnapshot(here, inj.carried.any(), p.meter))
+	p.snapshot.Store(p.newSnapshot(here, inj.carried.any()))
 }
 
 func (r Rule) clone() Rule {

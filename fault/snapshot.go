@@ -43,7 +43,7 @@ func (p *Point) setMeter(m *meter) {
 	p.meter = m
 	s := p.snapshot.Load()
 	if s == nil || len(s.rules) == 0 {
-		p.snapshot.Store(newSnapshot(nil, s != nil && s.carried, m))
+		p.snapshot.Store(p.newSnapshot(nil, s != nil && s.carried))
 		return
 	}
 	next := *s

@@ -1,0 +1,140 @@
+package faulttest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// String returns the table of what was masked and what was not, what was skipped and
+// why, and for each failure how to run it again.
+func (r *Report) String() string {
+	var b strings.Builder
+	if r.Broken != "" {
+		fmt.Fprintf(&b, "faulttest: %s is not explored: %s\n", r.Test, r.Broken)
+		return b.String()
+	}
+	r.printTable(&b)
+	r.printCounts(&b)
+	r.printFailures(&b)
+	return b.String()
+}
+
+// printTable has a line for each call, and one for each set of calls that several
+// faults in it have shown something about.
+func (r *Report) printTable(b *strings.Builder) {
+	width := 0
+	cells := make(map[string][]string)
+	var order []string
+	for _, result := range r.Results {
+		if result.Verdict == NotRun || len(result.Injections) > 1 && result.Verdict == Masked {
+			continue
+		}
+		var calls, faults []string
+		for _, i := range result.Injections {
+			calls, faults = append(calls, i.Call.String()), append(faults, i.Fault)
+		}
+		label := strings.Join(calls, " + ")
+		if cells[label] == nil {
+			order = append(order, label)
+			if len(calls) == 1 {
+				width = max(width, utf8.RuneCountInString(label))
+			}
+		}
+		cells[label] = append(cells[label], strings.Join(faults, " + ")+" "+result.mark())
+	}
+	for _, label := range order {
+		fmt.Fprintf(b, "%-*s   %s\n", width, label, strings.Join(cells[label], "   "))
+	}
+}
+
+func (r *Report) printCounts(b *strings.Builder) {
+	sizes := make(map[int]int)
+	largest := 0
+	for _, result := range r.Results {
+		if result.Verdict != NotRun {
+			sizes[len(result.Injections)]++
+			largest = max(largest, len(result.Injections))
+		}
+	}
+	fmt.Fprintf(b, "%d runs in %v:", r.Runs, r.Took.Round(time.Millisecond))
+	for n := 1; n <= largest; n++ {
+		fmt.Fprintf(b, " %d with %s,", sizes[n], count(n, "fault"))
+	}
+	fmt.Fprintf(b, " of %s\n", count(r.Combinations, "combination"))
+	var reasons []string
+	for _, reason := range []Reason{NeverTogether, ContainsFailure, SameAsAnother, LeftOut} {
+		if n := r.Skipped[reason]; n > 0 {
+			reasons = append(reasons, fmt.Sprintf("%d %s", n, reason))
+		}
+	}
+	if len(reasons) > 0 {
+		fmt.Fprintf(b, "not run: %s\n", strings.Join(reasons, ", "))
+	}
+	if r.Doubted > 0 {
+		fmt.Fprintf(b, "run all the same: %d of those, and %d came to something else than was taken for granted\n", r.Doubted, len(r.Wrong))
+	}
+	for _, text := range r.Wrong {
+		fmt.Fprintf(b, "\tWRONGLY SKIPPED: %s\n", text)
+	}
+	if len(r.Unrepeatable) > 0 {
+		fmt.Fprintf(b, "two runs without faults did not make the same calls; these are left out:%s\n", listCalls(r.Unrepeatable))
+	}
+	if len(r.New) > 0 {
+		fmt.Fprintf(b, "calls that %s does not have (-faulttest.update adds them):%s\n", r.Saved, listCalls(r.New))
+	}
+}
+
+// printFailures has the replay of each failure.
+func (r *Report) printFailures(b *strings.Builder) {
+	failures := r.Failures()
+	if len(failures) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s, each with the fewest faults that it takes:\n", count(len(failures), "failure"))
+	for _, failure := range failures {
+		fmt.Fprintf(b, "\t%s: %s\n", failure.faults(), failure.Why)
+		fmt.Fprintf(b, "\t\tgo test -run '%s' -faulttest.replay=%s\n", onlyTest(r.Test), failure.Token)
+	}
+}
+
+// faults lists what was injected.
+func (r *Result) faults() string {
+	parts := make([]string, len(r.Injections))
+	for i, injection := range r.Injections {
+		parts[i] = injection.String()
+	}
+	return strings.Join(parts, " + ")
+}
+
+// mark is the verdict as it stands in the table.
+func (r *Result) mark() string {
+	switch r.Verdict {
+	case Masked:
+		return "✓ masked"
+	case NotReached:
+		return "– not reached"
+	case Panicked:
+		return "✗ panicked: " + r.Why
+	}
+	return "✗ " + r.Why
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// onlyTest returns what go test -run takes for this test and no other.
+func onlyTest(name string) string {
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	}
+	return strings.Join(slices.Clip(parts), "/")
+}
