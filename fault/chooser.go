@@ -2,12 +2,14 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"time"
 
+	"github.com/misfit-go/misfit/internal/absent"
 	"github.com/misfit-go/misfit/internal/problem"
 	"github.com/misfit-go/misfit/scope"
 )
@@ -40,8 +42,8 @@ func (c Call) Effects() []Effect {
 // guardrail forbids it, it names an error that is not registered, the point cannot
 // produce it, or the injector takes no rules now.
 func (c Call) Check(f Fault) error {
-	if c.point == nil {
-		return fmt.Errorf("fault: a Call that no Chooser was asked about can be given no fault")
+	if absent.Machinery || c.point == nil {
+		return errors.New("fault: a Call that no Chooser was asked about can be given no fault")
 	}
 	inj := c.point.inj
 	inj.mu.Lock()

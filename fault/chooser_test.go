@@ -198,6 +198,23 @@ func TestChoicesAreNoShareOfTraffic(t *testing.T) {
 	require.Zero(t, inj.Status().Share)
 }
 
+// A call that is padded counts from when it was chosen for.
+func TestChosenPads(t *testing.T) {
+	withMachinery(t)
+	synctest.Test(t, func(t *testing.T) {
+		inj := fault.New("svc", fault.WithChooser(func(context.Context, fault.Call) (fault.Choice, bool) {
+			return fault.Choice{Rule: "pad", Fault: fault.Fault{Delay: &fault.Delay{PadTo: time.Second}}}, true
+		}))
+		start := time.Now()
+		d := inj.Point("custom", "db").Decide(t.Context(), fault.Operation{Name: "GET"})
+		defer d.Done()
+		require.NoError(t, d.Before(t.Context()))
+		time.Sleep(300 * time.Millisecond)
+		require.NoError(t, d.After(t.Context()))
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
 // The name of an operation that costs something to find is found for the chooser.
 func TestChooserSeesNames(t *testing.T) {
 	withMachinery(t)
