@@ -87,8 +87,8 @@ func (e *explorer) explore() {
 		} else {
 			e.search()
 		}
-		if noreduceFlag.on {
-			e.doubt(*noreduceFlag)
+		if e.settings.doubt.on {
+			e.doubt(e.settings.doubt)
 		}
 		e.save()
 	}

@@ -29,6 +29,8 @@ type settings struct {
 	bubble     bool
 	parallel   int
 	saved      string
+	doubt      sample
+	brute      bool // nothing is skipped: what tests measure reduction by
 }
 
 const (
@@ -45,6 +47,7 @@ func newSettings(options []Option) settings {
 		maxFaults: defaultMaxFaults,
 		maxRuns:   defaultMaxRuns,
 		parallel:  1,
+		doubt:     *noreduceFlag,
 	}
 	for _, o := range options {
 		o.apply(&s)

@@ -96,13 +96,13 @@ func (r *Report) printFailures(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s, each with the fewest faults that it takes:\n", count(len(failures), "failure"))
 	for _, failure := range failures {
-		fmt.Fprintf(b, "\t%s: %s\n", failure.faults(), failure.Why)
+		fmt.Fprintf(b, "\t%s: %s\n", failure.Faults(), failure.Why)
 		fmt.Fprintf(b, "\t\tgo test -run '%s' -faulttest.replay=%s\n", onlyTest(r.Test), failure.Token)
 	}
 }
 
-// faults lists what was injected.
-func (r *Result) faults() string {
+// Faults lists what was injected, as it stands in the report.
+func (r *Result) Faults() string {
 	parts := make([]string, len(r.Injections))
 	for i, injection := range r.Injections {
 		parts[i] = injection.String()

@@ -10,7 +10,7 @@ import (
 // skips returns why a combination is not to be run, or "". It is asked once all
 // smaller ones have been.
 func (e *explorer) skips(c combination) Reason {
-	if len(c) == 1 {
+	if len(c) == 1 || e.settings.brute {
 		return ""
 	}
 	for _, failed := range e.failed {

@@ -103,5 +103,5 @@ func (e *explorer) replay(text string) {
 	}
 	result := Result{Name: "replay", Injections: c.injected(), Verdict: v, Why: c.why, Took: c.took, Calls: c.sorted(), Token: text}
 	e.report.Results = append(e.report.Results, result)
-	fmt.Fprintf(e.t.Output(), "%s   %s\n", result.faults(), result.mark())
+	fmt.Fprintf(e.t.Output(), "%s   %s\n", result.Faults(), result.mark())
 }
