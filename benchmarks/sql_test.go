@@ -30,14 +30,14 @@ func customer42() context.Context {
 	return scope.With(context.Background(), scope.Request{ID: "4bf92f3577b34da6a3ce929d0e0e4736", Customer: "42"})
 }
 
-// A contender is a way to put something in front of a driver.
-type contender struct {
+// A sqlContender is a way to put something in front of a driver.
+type sqlContender struct {
 	name string
 	wrap func(testing.TB) driver.Connector
 }
 
-func contenders() []contender {
-	peers := []contender{
+func sqlContenders() []sqlContender {
+	peers := []sqlContender{
 		{"bare", func(testing.TB) driver.Connector { return nullConnector{} }},
 		{"sqlmw", func(testing.TB) driver.Connector {
 			return opener{sqlmw.Driver(nullDriver{}, sqlmw.NullInterceptor{})}
@@ -54,7 +54,7 @@ func contenders() []contender {
 		}},
 	}
 	for _, s := range setUps() {
-		peers = append(peers, contender{"misfit-" + s.name, s.wrap})
+		peers = append(peers, sqlContender{"misfit-" + s.name, s.wrap})
 	}
 	return peers
 }
@@ -239,12 +239,12 @@ var levels = []struct {
 // BenchmarkSQL names its rows in the way that benchstat takes apart.
 func BenchmarkSQL(b *testing.B) {
 	for _, level := range levels {
-		rows := make(map[string][]call) // by contender
-		for _, c := range contenders() {
+		rows := make(map[string][]call) // by sqlContender
+		for _, c := range sqlContenders() {
 			rows[c.name] = level.calls(b, c.wrap(b))
 		}
 		for i, call := range rows["bare"] {
-			for _, c := range contenders() {
+			for _, c := range sqlContenders() {
 				do := rows[c.name][i].do
 				b.Run(fmt.Sprintf("level=%s/call=%s/with=%s", level.name, call.name, c.name), func(b *testing.B) {
 					b.ReportAllocs()

@@ -19,7 +19,7 @@ func (h *Handler) edit(c *call, action string, change func(*fault.Rule) error) e
 	}
 	tx := h.store.begin(h.inj)
 	defer tx.done()
-	before, exists := tx.live[c.arg]
+	before, exists := h.inj.Rule(c.arg)
 	if !exists {
 		return noRule(c.arg)
 	}

@@ -32,13 +32,14 @@ const (
 
 // A store keeps a record of each rule made here, and the newest of what was done.
 // The injector alone says which rules are live: a record without a live rule of
-// [Source] means nothing, readers pass over it, and the next writer drops it.
+// [Source] means nothing, readers pass over it, and writers drop it by and by.
 //
 // The two are in databases of their own, so that nobody who wants something put on
 // record waits for a writer of rules.
 type store struct {
 	db       *memdb.MemDB
 	revision uint64 // the latest given out; belongs to whoever holds the write transaction
+	pruned   string // where the next writer goes on looking for records without a rule; likewise
 
 	history *memdb.MemDB
 }
@@ -99,22 +100,18 @@ func (rs records) of(live fault.RuleStatus) *record {
 type change struct {
 	records
 	store *store
-	live  map[string]fault.RuleStatus
+	inj   *fault.Injector
 }
 
 // begin waits for the writers before. The change must end with done.
 func (s *store) begin(inj *fault.Injector) *change {
-	c := &change{records{s.db.Txn(true)}, s, make(map[string]fault.RuleStatus)}
-	for _, status := range inj.Rules() {
-		c.live[status.Rule.ID] = status
-	}
-	return c
+	return &change{records{s.db.Txn(true)}, s, inj}
 }
 
 // done ends the change; what was not committed is forgotten.
 func (c *change) done() { c.txn.Abort() }
 
-// commit makes the change's records visible, without those whose rule is gone.
+// commit makes the change's records visible.
 func (c *change) commit() error {
 	if err := c.prune(); err != nil {
 		return err
@@ -134,21 +131,31 @@ func (c *change) save(live fault.RuleStatus, before *record) (*record, error) {
 		return nil, err
 	}
 	c.store.revision++
-	c.live[live.Rule.ID] = live
 	return next, nil
 }
 
-// drop records that the rule is gone.
-func (c *change) drop(id string) { delete(c.live, id) }
+// prunedAtOnce is how many records a change looks at to drop those whose rule is
+// gone: all would make it wait for the number of rules, and one adds one at most.
+const prunedAtOnce = 64
 
 func (c *change) prune() error {
-	all, err := c.txn.Get(rulesTable, idIndex)
+	rest, err := c.txn.LowerBound(rulesTable, idIndex, c.store.pruned)
 	if err != nil {
 		return err
 	}
 	var stale []*record // memdb forbids deleting while iterating
-	for found := all.Next(); found != nil; found = all.Next() {
-		if r := found.(*record); c.live[r.ID].Source != Source {
+	c.store.pruned = ""
+	for n := 0; ; n++ {
+		found := rest.Next()
+		if found == nil {
+			break
+		}
+		r := found.(*record)
+		if n == prunedAtOnce {
+			c.store.pruned = r.ID
+			break
+		}
+		if !c.inj.Source(Source).Has(r.ID) {
 			stale = append(stale, r)
 		}
 	}

@@ -53,7 +53,7 @@ func (h *Handler) put(c *call, rule fault.Rule) (status fault.RuleStatus, known 
 	if h.inj.Status().Halted {
 		return status, nil, false, fault.ErrHalted
 	}
-	before, exists := tx.live[rule.ID]
+	before, exists := h.inj.Rule(rule.ID)
 	if exists && before.Source != Source {
 		return status, nil, false, notOurs(before)
 	}
@@ -95,7 +95,6 @@ func (h *Handler) replace(c *call, tx *change, action string, before fault.RuleS
 		known, err = tx.save(status, old)
 	} else { // its time was short, or it was deleted or halted already
 		status = over(rule)
-		tx.drop(rule.ID)
 	}
 	if err == nil {
 		err = tx.commit()
@@ -119,7 +118,7 @@ func (h *Handler) deleteRule(c *call) error {
 	}
 	tx := h.store.begin(h.inj)
 	defer tx.done()
-	status, ok := tx.live[c.arg]
+	status, ok := h.inj.Rule(c.arg)
 	if !ok {
 		return noRule(c.arg)
 	}
@@ -129,7 +128,6 @@ func (h *Handler) deleteRule(c *call) error {
 	if !h.inj.Delete(c.arg) {
 		return noRule(c.arg)
 	}
-	tx.drop(c.arg)
 	e := c.entry(actionDelete, resultDone)
 	e.Before = asJSON(&status.Rule)
 	h.noteAnyway(e)
@@ -142,7 +140,7 @@ func (h *Handler) deleteRule(c *call) error {
 
 // halt waits for nothing: not for a writer, nor for a body that may be on its
 // way, nor for the record. The records of the rules it ends are left for the next
-// writer to drop.
+// writers to drop.
 func (h *Handler) halt(c *call) error {
 	if err := h.writable(); err != nil {
 		return err

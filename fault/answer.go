@@ -159,7 +159,7 @@ func (bags *luggage) unreached(l *liveRule) string {
 // missed says why a rule that is armed at the call's point did not select it.
 func (l *liveRule) missed(c *call) string {
 	if !l.matchOperation(c) {
-		return fmt.Sprintf("it is not for the operation %s", quote(c.op.String()))
+		return fmt.Sprintf("it is not for the operation %s", quote(c.operation().String()))
 	}
 	switch v := l.scope.Match(c.request, 0); v {
 	case scope.OutByRequest, scope.OutByCustomer, scope.OutByAttribute, scope.OutForLackOfUnit:

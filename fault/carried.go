@@ -141,14 +141,7 @@ func (inj *Injector) publishCarried() {
 	carried := inj.carried.any()
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		switch s := p.snapshot.Load(); {
-		case s != nil && (carried || len(s.rules) > 0):
-			next := *s
-			next.carried = carried
-			p.snapshot.Store(&next)
-		default:
-			p.snapshot.Store(p.newSnapshot(nil, carried))
-		}
+		p.change(func(s *snapshot) { s.carried = carried })
 	}
 }
 

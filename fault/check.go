@@ -74,18 +74,19 @@ func (s *Source) exceeds(put []Rule, remove []string) error {
 	if most == 0 {
 		return nil
 	}
+	ceiling, sum := sharesOf(most), inj.tally.share // in the end without those that go
 	gone := make(map[string]bool, len(put)+len(remove))
+	leave := func(id string) {
+		if l := inj.rules[id]; l != nil && l.source == s.name && !gone[id] {
+			gone[id] = true
+			sum -= inj.share(l.rule)
+		}
+	}
 	for _, id := range remove {
-		gone[id] = inj.rules[id] != nil && inj.rules[id].source == s.name
+		leave(id)
 	}
 	for _, r := range put {
-		gone[r.ID] = true
-	}
-	ceiling, sum := sharesOf(most), shares(0)
-	for id, l := range inj.rules {
-		if !gone[id] {
-			sum += inj.share(l.rule)
-		}
+		leave(r.ID)
 	}
 	var problems problem.List
 	for i, r := range put {
@@ -105,13 +106,7 @@ func (s *Source) exceeds(put []Rule, remove []string) error {
 }
 
 // totalShare is what all live rules may select together. The caller holds mu.
-func (inj *Injector) totalShare() float64 {
-	var sum shares
-	for _, l := range inj.rules {
-		sum += inj.share(l.rule)
-	}
-	return sum.percent()
-}
+func (inj *Injector) totalShare() float64 { return inj.tally.share.percent() }
 
 // share is the largest share of this process's traffic that a rule may select.
 func (inj *Injector) share(r Rule) shares {

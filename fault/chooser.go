@@ -83,14 +83,17 @@ func WithChooser(f Chooser) Option {
 // chosenTTL bounds the life of a chosen rule as that of every other one is bounded.
 const chosenTTL = time.Hour
 
-// choose asks the chooser about c, which is about to be decided, and returns the
-// rule that was chosen, or nil.
-func (p *Point) choose(ctx context.Context, c *call, name func() string) *liveRule {
-	op := c.op
+// choose asks about c, which is about to be decided, and returns the rule that was
+// chosen, or nil.
+//
+//go:noinline
+func (f Chooser) choose(ctx context.Context, c *call, name func() string) *liveRule {
+	op := *c.operation()
 	if name != nil {
 		op.Raw, op.Name = op.Name, name()
 	}
-	choice, ok := p.inj.chooser(ctx, Call{Kind: p.kind, Name: p.name, Operation: op, Request: c.request, point: p})
+	p := c.point
+	choice, ok := f(ctx, Call{Kind: p.kind, Name: p.name, Operation: op, Request: c.request, point: p})
 	if !ok {
 		return nil
 	}
@@ -177,14 +180,4 @@ func (inj *Injector) endChosen(l *liveRule) {
 // shown. The caller holds mu.
 func (inj *Injector) chosenRules() []*liveRule {
 	return slices.SortedFunc(maps.Values(inj.chosen), compareOrder)
-}
-
-// newSnapshot is [newSnapshot] for p, whose calls are never idle where a chooser is
-// to be asked about them.
-func (p *Point) newSnapshot(rules []*liveRule, carried bool) *snapshot {
-	s := newSnapshot(rules, carried, p.meter)
-	if s == nil && p.inj.chooser != nil {
-		s = new(snapshot)
-	}
-	return s
 }

@@ -82,12 +82,12 @@ func (l *liveRule) admit(c *call) bool {
 		l.skip(c, SkipTokens)
 		return false
 	}
-	if reason, ok := l.state.limiter.acquire(l.rule.Limits); !ok {
+	var forbidden SkipReason
+	if c.number, c.running, forbidden = l.state.limiter.acquire(l.rule.Limits); forbidden != "" {
 		l.refund(inj)
-		l.skip(c, reason)
+		l.skip(c, forbidden)
 		return false
 	}
-	c.number = l.state.hits.Add(1)
 	return true
 }
 
@@ -112,13 +112,21 @@ func newDecision(l *liveRule, c call) Decision {
 			f.padTo = delay.PadTo
 		}
 	}
-	if inj := c.point.inj; inj.observers.any() {
-		e := c.event(Hit, l)
-		e.Effects = l.effects
-		e.Delay = max(f.delay, f.padTo)
-		inj.emit(e)
+	if f.point.inj.observers.any() {
+		f.tellHit()
 	}
 	return Decision{f: f}
+}
+
+// tellHit is apart from newDecision so that the event takes no room on the stacks
+// of calls that nobody observes.
+//
+//go:noinline
+func (f *firing) tellHit() {
+	e := f.event(Hit, f.rule)
+	e.Effects = f.rule.effects
+	e.Delay = max(f.delay, f.padTo)
+	f.point.inj.emit(e)
 }
 
 // Hit reports whether a rule applies. If so, Done must be called.
@@ -242,7 +250,7 @@ func (d Decision) Done() {
 	if f.rule.source == SourceToken {
 		f.point.inj.tokenFaults.Add(-1)
 	}
-	f.rule.state.limiter.release()
+	f.running.Add(-1)
 }
 
 func (f *firing) release() {

@@ -137,7 +137,8 @@ func (d Delay) sample(salt string, n uint64) time.Duration {
 
 // draw returns a number in (0, 1).
 func draw(salt string, n uint64) float64 {
-	bucket := scope.Bucket(salt, strconv.FormatUint(n, 10))
+	var digits [20]byte // on the stack, where FormatUint allocates
+	bucket := scope.Bucket(salt, string(strconv.AppendUint(digits[:0], n, 10)))
 	return (float64(bucket) + 0.5) / (1 << 53)
 }
 

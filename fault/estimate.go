@@ -53,9 +53,9 @@ func (inj *Injector) Estimate(r Rule) (Estimate, error) {
 			continue
 		}
 		e.Points = append(e.Points, p.String())
-		if s := p.snapshot.Load(); s != nil && s.meter != nil {
-			w := s.meter.watch
-			for _, past := range s.meter.recent.all() {
+		if m := p.meter(); m != nil {
+			w := m.watch
+			for _, past := range m.recent.all() {
 				calls = append(calls, callAt{p, now.Add(past.at - w.at(now)), past})
 			}
 		}
@@ -108,7 +108,8 @@ func (l *liveRule) estimate(e *Estimate, calls []callAt) {
 
 // wouldHit asks what selects and fires ask, and counts for itself.
 func (l *liveRule) wouldHit(at *callAt, draws *uint64, attempts map[string]int) bool {
-	c := newCall(at.point, at.past.op, at.past.request)
+	c := newCall(at.point, at.past.op)
+	c.request = at.past.request
 	if !l.matchOperation(&c) {
 		return false
 	}

@@ -150,9 +150,10 @@ func (inj *Injector) Report(err error) {
 	if !inj.observers.any() {
 		return
 	}
-	if _, ok := inj.reports.acquire(Limits{PerSecond: maxReports}); !ok {
+	_, running, forbidden := inj.reports.acquire(Limits{PerSecond: maxReports})
+	if forbidden != "" {
 		return
 	}
-	inj.reports.release()
+	running.Add(-1)
 	inj.emit(Event{Kind: Problem, Err: err})
 }

@@ -112,7 +112,7 @@ func (inj *Injector) Explain(q Question) (Explanation, error) {
 	if err := in.locate(q.Point); err != nil {
 		return Explanation{}, fmt.Errorf("fault: %w", err)
 	}
-	in.call = newCall(in.point, q.Operation, nil)
+	in.call = newCall(in.point, q.Operation)
 	if r := q.Request; r.ID != "" || r.Customer != "" || len(r.Attributes) > 0 {
 		in.call.request = &r
 	}

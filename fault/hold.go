@@ -27,7 +27,7 @@ func (f *firing) wait(ctx context.Context, d time.Duration) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return Decision{f: f}.Mark(context.Cause(ctx))
+			return f.markEnd(ctx)
 		case <-elapsed:
 			return nil
 		case <-f.rule.ended:
@@ -37,6 +37,11 @@ func (f *firing) wait(ctx context.Context, d time.Duration) error {
 		}
 	}
 }
+
+// markEnd is apart from wait for the sake of the stacks of the calls that wait.
+//
+//go:noinline
+func (f *firing) markEnd(ctx context.Context) error { return Decision{f: f}.Mark(context.Cause(ctx)) }
 
 // inForce reports whether the rule still has this call. It moves on to the
 // version that an edit put in force, if that one keeps the call.

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"errors"
-	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -58,6 +57,7 @@ type Injector struct {
 	halted  bool
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
+	tally   tally                // of the same
 	chosen  map[string]*liveRule // by ID; those of the chooser, which select no call by themselves
 	tokens  tokenDesk
 	watch   *watch // nil while nobody watches
@@ -190,22 +190,42 @@ func (inj *Injector) Idle() bool { return inj.Disabled() || inj.uses.Load() == 0
 // its attempts, so that a request without an ID has to be given one.
 func (inj *Injector) NeedsIdentity() bool { return !inj.Disabled() && inj.uses.Load()&useDraws != 0 }
 
+// A tally is what rules come to together.
+type tally struct {
+	rules int    // that are not paused
+	draws int    // those of them that need every request to have an ID
+	share shares // of traffic
+}
+
+func (t *tally) add(inj *Injector, l *liveRule)  { t.count(inj, l, 1) }
+func (t *tally) drop(inj *Injector, l *liveRule) { t.count(inj, l, -1) }
+
+func (t *tally) count(inj *Injector, l *liveRule, by int) {
+	if l.rule.Paused {
+		return
+	}
+	t.rules += by
+	if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
+		t.draws += by
+	}
+	t.share += shares(by) * inj.share(l.rule)
+}
+
 // updateUses follows a change of the rules or of who watches. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
 	if inj.watch != nil || inj.chooser != nil {
 		uses |= useWatch
 	}
-	for _, rules := range []iter.Seq[*liveRule]{maps.Values(inj.rules), inj.carried.rules()} {
-		for l := range rules {
-			if l.rule.Paused {
-				continue
-			}
-			uses |= useRules
-			if l.scope.DrawsByRequest() || l.rule.Scope.Attempts > 0 {
-				uses |= useDraws
-			}
-		}
+	all := inj.tally
+	for l := range inj.carried.rules() {
+		all.add(inj, l)
+	}
+	if all.rules > 0 {
+		uses |= useRules
+	}
+	if all.draws > 0 {
+		uses |= useDraws
 	}
 	inj.uses.Store(uses)
 }

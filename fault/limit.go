@@ -1,35 +1,73 @@
 package fault
 
 import (
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// A limiter keeps a rule within its [Limits], exactly. Its zero value is
-// ready to use.
+// A limiter keeps a rule within its [Limits], exactly, and counts its firings. Its
+// zero value is ready to use.
 type limiter struct {
-	mu      sync.Mutex
-	total   int
-	running int
-	recent  []time.Time // the newest firings, a ring as long as PerSecond
-	oldest  int
+	fired   atomic.Uint64
+	running atomic.Int64            // of the firings under limits
+	free    atomic.Pointer[stripes] // the running firings without any; nil before the first
+
+	mu     sync.Mutex
+	recent []time.Time // the newest firings, a ring as long as PerSecond
+	oldest int
 }
 
-// acquire takes one firing out of the limits, or says which one forbids it.
-// After a success release must be called once.
-func (l *limiter) acquire(limits Limits) (SkipReason, bool) {
+// acquire takes one firing out of the limits, or says which one forbids it. It
+// returns the number of the firing, from 1 on, and a count that has to be taken
+// down by one when the firing is over.
+func (l *limiter) acquire(limits Limits) (number uint64, running *atomic.Int64, forbidden SkipReason) {
+	if limits == (Limits{}) {
+		running = l.stripe()
+		running.Add(1)
+		return l.fired.Add(1), running, ""
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := limits.now() // read under the lock, so that the ring is in order
-	if reason := l.forbids(limits, now); reason != "" {
-		return reason, false
+	if forbidden = l.forbids(limits, now); forbidden != "" {
+		return 0, nil, forbidden
 	}
 	if limits.PerSecond > 0 {
 		l.record(limits.PerSecond, now)
 	}
-	l.total++
-	l.running++
-	return "", true
+	l.running.Add(1)
+	return l.fired.Add(1), &l.running, ""
+}
+
+// stripe returns one of the counts of firings without limits: calls that fire at
+// the same time, which do not wait for one another, should not wait for a count
+// either.
+func (l *limiter) stripe() *atomic.Int64 {
+	s := l.free.Load()
+	if s == nil {
+		l.free.CompareAndSwap(nil, new(stripes))
+		s = l.free.Load()
+	}
+	return &s[rand.Uint32()%uint32(len(s))].count
+}
+
+// stripes are counts that share no cache line.
+type stripes [8]struct {
+	count atomic.Int64
+	_     [56]byte
+}
+
+// concurrent counts the firings that are not over.
+func (l *limiter) concurrent() int64 {
+	n := l.running.Load()
+	if s := l.free.Load(); s != nil {
+		for i := range s {
+			n += s[i].count.Load()
+		}
+	}
+	return n
 }
 
 // peek returns which limit would forbid a firing, or "", and takes none.
@@ -49,9 +87,9 @@ func (l Limits) now() time.Time {
 
 func (l *limiter) forbids(limits Limits, now time.Time) SkipReason {
 	switch {
-	case limits.Total > 0 && l.total >= limits.Total:
+	case limits.Total > 0 && l.fired.Load() >= uint64(limits.Total):
 		return SkipTotal
-	case limits.Concurrent > 0 && l.running >= limits.Concurrent:
+	case limits.Concurrent > 0 && l.concurrent() >= int64(limits.Concurrent):
 		return SkipConcurrent
 	case limits.PerSecond > 0 && l.full(limits.PerSecond, now):
 		return SkipPerSecond
@@ -86,10 +124,4 @@ func (l *limiter) resize(limit int) {
 	}
 	l.recent = append(make([]time.Time, 0, limit), inOrder...)
 	l.oldest = 0
-}
-
-func (l *limiter) release() {
-	l.mu.Lock()
-	l.running--
-	l.mu.Unlock()
 }

@@ -37,7 +37,6 @@ type liveRule struct {
 
 // ruleState is what outlives an edit of the rule.
 type ruleState struct {
-	hits     atomic.Uint64
 	skips    [len(skipReasons)]atomic.Uint64
 	held     atomic.Int64
 	calls    atomic.Uint64 // numbers the calls that are drawn for one by one
@@ -131,10 +130,14 @@ func anyPoint(patterns []pointPattern, p *Point) bool {
 // matchOperation asks the part of the target that differs from call to call
 // at a point where the rule is armed.
 func (l *liveRule) matchOperation(c *call) bool {
-	if c.reserved != "" && !l.names(c) || len(l.operations) > 0 && !anyOperation(l.operations, &c.op) {
+	if len(l.operations) == 0 && len(l.exceptOps) == 0 && len(c.point.reserved) == 0 {
+		return true
+	}
+	op := c.operation()
+	if c.reserved != "" && !l.names(c) || len(l.operations) > 0 && !anyOperation(l.operations, op) {
 		return false
 	}
-	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, &c.op) {
+	if len(l.exceptOps) == 0 || !anyOperation(l.exceptOps, op) {
 		return true
 	}
 	return len(l.except) > 0 && !anyPoint(l.except, c.point)

@@ -67,7 +67,7 @@ func (inj *Injector) WatchTraffic(d time.Duration) {
 	inj.watch = w
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.setMeter(newMeter(w))
+		p.change(func(s *snapshot) { s.meter = newMeter(w) })
 	}
 }
 
@@ -83,8 +83,8 @@ func (inj *Injector) endWatch(w *watch) {
 	inj.watch = nil
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.meter.forget()
-		p.setMeter(nil)
+		p.meter().forget()
+		p.change(func(s *snapshot) { s.meter = nil })
 	}
 }
 
@@ -98,8 +98,8 @@ func (inj *Injector) Traffic() []Traffic {
 	traffic := make([]Traffic, len(points))
 	for i, p := range points {
 		traffic[i] = Traffic{Point: p.String()}
-		if s := p.snapshot.Load(); s != nil && s.meter != nil {
-			s.meter.show(&traffic[i], now)
+		if m := p.meter(); m != nil {
+			m.show(&traffic[i], now)
 		}
 	}
 	return traffic
@@ -137,6 +137,14 @@ func newMeter(w *watch) *meter {
 	return &meter{watch: w}
 }
 
+// meter returns what notes the calls at the point, or nil.
+func (p *Point) meter() *meter {
+	if s := p.snapshot.Load(); s != nil {
+		return s.meter
+	}
+	return nil
+}
+
 // noted is what a meter has noted of a call that has not ended. Its zero value
 // means nothing.
 type noted struct {
@@ -151,7 +159,7 @@ func (m *meter) begin(c *call) noted {
 	}
 	at := m.watch.now()
 	m.second(at).calls.Add(1)
-	m.recent.add(m.watch, at, &c.op, c.request)
+	m.recent.add(m.watch, at, c.operation(), c.request)
 	return noted{m, at}
 }
 

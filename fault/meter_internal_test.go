@@ -192,7 +192,7 @@ func TestRecentCallsAreBounded(t *testing.T) {
 	}
 	taken := func() (bytes int64) {
 		for _, p := range inj.points.all() {
-			ring := p.meter.recent.ring.Load()
+			ring := p.meter().recent.ring.Load()
 			for i := range ring {
 				bytes += int64(cap(ring[i].text))
 			}
@@ -210,7 +210,7 @@ func TestRecentCallsAreBounded(t *testing.T) {
 		require.Equal(t, w.kept.Load(), taken())
 	}
 	require.Greater(t, taken(), int64(maxRecentKept-10_000), "there is no room for another")
-	require.Less(t, len(points[7].meter.recent.all()), recentKept)
+	require.Less(t, len(points[7].meter().recent.all()), recentKept)
 	for _, p := range points {
 		for range recentKept {
 			p.Decide(context.Background(), Operation{Name: "GET"})
@@ -219,8 +219,8 @@ func TestRecentCallsAreBounded(t *testing.T) {
 	}
 	require.Less(t, taken(), int64(maxRecentKept/10))
 	for _, p := range points {
-		require.Len(t, p.meter.recent.all(), recentKept)
-		for _, c := range p.meter.recent.all() {
+		require.Len(t, p.meter().recent.all(), recentKept)
+		for _, c := range p.meter().recent.all() {
 			require.Equal(t, "GET", c.op.Name)
 		}
 	}
@@ -235,7 +235,7 @@ func TestTheLatestCallsAreKept(t *testing.T) {
 			db.Decide(context.Background(), Operation{Name: fmt.Sprint(i)})
 			time.Sleep(time.Millisecond)
 		}
-		calls := db.meter.recent.all()
+		calls := db.meter().recent.all()
 		require.Len(t, calls, recentKept)
 		names := make(map[string]bool)
 		for _, c := range calls {
@@ -246,7 +246,7 @@ func TestTheLatestCallsAreKept(t *testing.T) {
 		}
 
 		// One that was slow to be kept does not take the place of a later one.
-		ring := db.meter.recent.ring.Load()
+		ring := db.meter().recent.ring.Load()
 		before, _ := ring[0].get()
 		ring[0].set(inj.watch, before.at-1, &Operation{Name: "slow"}, nil)
 		after, _ := ring[0].get()
@@ -265,7 +265,7 @@ func TestWhatWasNotedIsForgotten(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Nil(t, inj.watch)
-		require.Nil(t, db.meter)
+		require.Nil(t, db.meter())
 		d.End(true)
 		require.Nil(t, d.noted.meter.recent.ring.Load())
 		for i := range d.noted.meter.seconds {

@@ -17,7 +17,6 @@ import (
 type Point struct {
 	snapshot atomic.Pointer[snapshot] // nil while idle
 	inj      *Injector
-	meter    *meter // of every snapshot from now on; guarded by Injector.mu
 	kind     string
 	name     string
 	effects  []Effect
@@ -72,21 +71,31 @@ func (p *Point) can(e Effect) bool { return slices.Contains(p.effects, e) }
 // Decide answers which rule, if any, applies to a call that is about to be
 // made. The zero Decision means none. At a point with nothing aimed at it, it
 // costs one atomic load and a nil check.
-func (p *Point) Decide(ctx context.Context, op Operation) Decision {
+func (p *Point) Decide(ctx context.Context, op Operation) (d Decision) {
 	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
-		return Decision{}
+		return
 	}
-	return p.decide(ctx, op, nil)
+	return p.decide(ctx, &op, nil)
 }
 
 // DecideNamed is Decide for an operation whose name costs something to find:
 // name is called only if a rule applies, and its answer takes the place of
 // op's name, which becomes the raw one. Rules are matched by op as it is given.
-func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) Decision {
+func (p *Point) DecideNamed(ctx context.Context, op Operation, name func() string) (d Decision) {
 	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
-		return Decision{}
+		return
 	}
-	return p.decide(ctx, op, name)
+	return p.decide(ctx, &op, name)
+}
+
+// DecideText is Decide for an operation that has to be found in a text, such as a
+// statement: name is called only once somebody asks what the operation is. A call
+// that the scopes of all rules leave out goes without.
+func (p *Point) DecideText(ctx context.Context, text string, name func(context.Context, string) Operation) (d Decision) {
+	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
+		return
+	}
+	return p.decideText(ctx, text, name)
 }
 
 // Armed reports whether calls at the point have to be decided: whether anything is
@@ -103,8 +112,15 @@ func (p *Point) Armed() bool { return !absent.Machinery && p != nil && p.snapsho
 // It waits out a delay or a black hole, panics if the fault says so, and
 // returns nil if the call is to go on. A delay that pads the call needs
 // [Point.Decide].
-func (p *Point) Inject(ctx context.Context, op Operation) error {
-	d := p.Decide(ctx, op)
+func (p *Point) Inject(ctx context.Context, op Operation) (err error) {
+	if absent.Machinery || p == nil || p.snapshot.Load() == nil {
+		return
+	}
+	return p.inject(ctx, &op)
+}
+
+func (p *Point) inject(ctx context.Context, op *Operation) error {
+	d := p.decide(ctx, op, nil)
 	if !d.Hit() {
 		return nil
 	}
@@ -120,60 +136,97 @@ type call struct {
 	point    *Point
 	request  *scope.Request
 	op       Operation
+	unnamed  unnamed  // until op is known
 	reserved string   // the prefix that reserves op, if one does
 	luggage  *luggage // of the request, while one of the rules it carries is asked
 
 	// What fires fills in when a rule applies.
-	number uint64    // of the hits of the rule
-	drawn  uint64    // the number the percentage was drawn by
-	start  time.Time // of the call
+	number  uint64        // of the hits of the rule
+	running *atomic.Int64 // counts the call until it is over
+	drawn   uint64        // the number the percentage was drawn by
+	start   time.Time     // of the call
 }
 
-func (p *Point) decide(ctx context.Context, op Operation, name func() string) Decision {
-	s := p.snapshot.Load()
+// An unnamed operation is still to be found in a text. It has the context of the
+// call because naming is part of the call, whenever it happens.
+type unnamed struct {
+	name func(context.Context, string) Operation
+	ctx  context.Context
+	text string
+}
+
+// operation returns what the call does.
+func (c *call) operation() *Operation {
+	if u := &c.unnamed; u.name != nil {
+		c.setOperation(u.name(u.ctx, u.text))
+		*u = unnamed{}
+	}
+	return &c.op
+}
+
+// decide takes op by its address, for which there are registers left.
+func (p *Point) decide(ctx context.Context, op *Operation, name func() string) Decision {
+	c := call{point: p}
+	c.setOperation(*op)
+	return c.decide(ctx, name)
+}
+
+//go:noinline
+func (p *Point) decideText(ctx context.Context, text string, name func(context.Context, string) Operation) Decision {
+	c := call{point: p, unnamed: unnamed{name, ctx, text}}
+	return c.decide(ctx, nil)
+}
+
+func (c *call) decide(ctx context.Context, name func() string) Decision {
+	s := c.point.snapshot.Load()
 	if s == nil {
 		return Decision{}
 	}
-	c := newCall(p, op, scope.From(ctx))
-	noted := s.meter.begin(&c)
+	c.request = scope.From(ctx)
+	noted := s.meter.begin(c)
 	var l *liveRule
-	if p.inj.chooser != nil {
-		l = p.choose(ctx, &c, name)
+	if s.chooser != nil {
+		l = s.chooser.choose(ctx, c, name)
 	}
 	if l == nil && s.carried {
-		l = luggageOf(ctx).find(&c)
+		l = luggageOf(ctx).find(c)
 	}
 	if l == nil {
-		l = s.find(&c)
+		l = s.find(c)
 	}
-	if l == nil || !l.admit(&c) {
+	if l == nil || !l.admit(c) {
 		return Decision{noted: noted}
 	}
 	noted.faulted()
-	if name != nil {
-		c.op.Raw, c.op.Name = c.op.Name, name()
+	if op := c.operation(); name != nil {
+		op.Raw, op.Name = op.Name, name()
 	}
-	d := newDecision(l, c)
+	d := newDecision(l, *c)
 	d.noted = noted
-	p.inj.telemetry.hit(ctx, d.f)
+	c.point.inj.telemetry.hit(ctx, d.f)
 	return d
 }
 
-func newCall(p *Point, op Operation, r *scope.Request) call {
-	c := call{point: p, request: r, op: op}
-	for _, prefix := range p.reserved {
+func newCall(p *Point, op Operation) call {
+	c := call{point: p}
+	c.setOperation(op)
+	return c
+}
+
+func (c *call) setOperation(op Operation) {
+	c.op = op
+	for _, prefix := range c.point.reserved {
 		if strings.HasPrefix(op.Name, prefix) && len(prefix) > len(c.reserved) {
 			c.reserved = prefix
 		}
 	}
-	return c
 }
 
 func (c *call) event(kind EventKind, l *liveRule) Event {
 	e := Event{
 		Kind:      kind,
 		Point:     c.point.String(),
-		Operation: c.op,
+		Operation: *c.operation(),
 		Rule:      l.rule.ID,
 		Source:    l.source,
 		By:        l.by,

@@ -31,6 +31,18 @@ func (inj *Injector) Source(name string) *Source {
 	return &Source{inj, name}
 }
 
+// Has reports whether a rule with this ID is live that the source put.
+func (s *Source) Has(id string) bool {
+	inj := s.inj
+	if inj.Disabled() {
+		return false
+	}
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	l := inj.rules[id]
+	return l != nil && l.source == s.name
+}
+
 // Fail says that what the source has to say now cannot be taken, while the
 // rules it put before go on: err is shown in [Injector.Status] until the next
 // call, which is with nil once all is well. Observers are told of it.
@@ -76,31 +88,26 @@ func (s *Source) Change(rules []Rule, remove []string) error {
 	if err := s.refuses(prepared, remove); err != nil {
 		return err
 	}
-	var changed []*liveRule
+	var c ruleChange
+	put := make(map[string]bool, len(prepared))
 	for i, r := range prepared {
-		old := inj.rules[r.ID]
+		put[r.ID] = true
 		var state *ruleState
-		if old != nil {
+		if old := inj.rules[r.ID]; old != nil {
 			state = old.state
-			changed = append(changed, old)
+			c.gone = append(c.gone, old)
 		}
 		l := inj.compile(r, s.name, state, now.Add(ttls[i]))
 		l.cleanup = time.AfterFunc(ttls[i], func() { inj.expire(l) })
-		inj.rules[r.ID] = l
-		changed = append(changed, l)
+		c.come = append(c.come, l)
 	}
 	for _, id := range remove {
-		if l := inj.rules[id]; l != nil && l.source == s.name && !slices.Contains(changed, l) {
-			delete(inj.rules, id)
-			changed = append(changed, l)
+		if l := inj.rules[id]; l != nil && l.source == s.name && !put[id] {
+			c.gone = append(c.gone, l)
 		}
 	}
-	inj.publish(changed)
-	for _, l := range changed {
-		if current := inj.rules[l.rule.ID]; current != l {
-			l.end(current)
-		}
-	}
+	c.sort()
+	inj.publish(c)
 	return nil
 }
 
@@ -220,9 +227,10 @@ func (inj *Injector) endAll() []Rule {
 	clear(inj.chosen)
 	inj.carried.clear()
 	inj.ordered = nil
+	inj.tally = tally{}
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.snapshot.Store(p.newSnapshot(nil, false))
+		p.change(func(s *snapshot) { *s = snapshot{meter: s.meter, chooser: s.chooser} })
 	}
 	ended := make([]Rule, len(ending))
 	for i, l := range ending {
@@ -242,18 +250,23 @@ func (inj *Injector) Resume() {
 	inj.mu.Unlock()
 }
 
+// expire takes away l, if it is still live, and with it whatever has expired
+// besides: rules that were put together end together.
 func (inj *Injector) expire(l *liveRule) {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	if inj.rules[l.rule.ID] == l {
-		inj.remove(l)
+	if inj.rules[l.rule.ID] != l {
+		return
 	}
+	now := time.Now()
+	over := ruleChange{come: inj.ordered}.where(func(other *liveRule) bool {
+		return other == l || !now.Before(other.deadline)
+	})
+	inj.publish(ruleChange{gone: over.come})
 }
 
 func (inj *Injector) remove(l *liveRule) {
-	delete(inj.rules, l.rule.ID)
-	inj.publish([]*liveRule{l})
-	l.end(nil)
+	inj.publish(ruleChange{gone: []*liveRule{l}})
 }
 
 // end is called once, after the version is out of every snapshot.
@@ -265,26 +278,32 @@ func (l *liveRule) end(next *liveRule) {
 	close(l.ended)
 }
 
-// publish brings every point up to date at which one of the changed rules is
-// or was armed. The caller holds mu.
-func (inj *Injector) publish(changed []*liveRule) {
-	inj.ordered = slices.SortedFunc(maps.Values(inj.rules), compareOrder)
+// publish puts a change in force: at each point where one of its rules is or was
+// armed, all of it at once. The caller holds mu.
+func (inj *Injector) publish(c ruleChange) {
+	for _, l := range c.gone {
+		delete(inj.rules, l.rule.ID)
+		inj.tally.drop(inj, l)
+	}
+	for _, l := range c.come {
+		inj.rules[l.rule.ID] = l
+		inj.tally.add(inj, l)
+	}
+	inj.ordered = c.of(inj.ordered)
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		if slices.ContainsFunc(changed, func(l *liveRule) bool { return l.arming(inj, p) == armedHere }) {
-			inj.publishAt(p)
-		}
+		inj.publishAt(p, c)
+	}
+	for _, l := range c.gone {
+		l.end(inj.rules[l.rule.ID])
 	}
 }
 
-func (inj *Injector) publishAt(p *Point) {
-	var here []*liveRule
-	for _, l := range inj.ordered {
-		if !l.rule.Paused && l.arming(inj, p) == armedHere {
-			here = append(here, l)
-		}
+func (inj *Injector) publishAt(p *Point, c ruleChange) {
+	here := c.where(func(l *liveRule) bool { return !l.rule.Paused && l.arming(inj, p) == armedHere })
+	if !here.empty() {
+		p.change(func(s *snapshot) { *s = s.after(here) })
 	}
-	p.snapshot.Store(p.newSnapshot(here, inj.carried.any()))
 }
 
 func (r Rule) clone() Rule {

@@ -78,8 +78,9 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 		effects: slices.Sorted(slices.Values(kind.Effects)), reserved: slices.Clone(kind.Reserved),
 	}
 	if !inj.Disabled() {
-		p.meter = newMeter(inj.watch)
-		inj.publishAt(p)
+		m := newMeter(inj.watch)
+		p.change(func(s *snapshot) { s.carried, s.meter, s.chooser = inj.carried.any(), m, inj.chooser })
+		inj.publishAt(p, ruleChange{come: inj.ordered})
 	}
 	if kind.PassesOn {
 		inj.uses.Or(usePassesOn)

@@ -19,18 +19,26 @@ const (
 func (f *firing) hold(ctx context.Context, d time.Duration) error {
 	began := time.Now()
 	err := f.wait(ctx, d)
-	if inj := f.point.inj; inj.observers.any() {
-		e := f.event(Release, f.rule)
-		e.Waited = time.Since(began)
-		switch {
-		case err != nil:
-			e.Released = ReleaseContext
-		case f.over:
-			e.Released = ReleaseRule
-		default:
-			e.Released = ReleaseElapsed
-		}
-		inj.emit(e)
+	if f.point.inj.observers.any() {
+		f.tellRelease(time.Since(began), err)
 	}
 	return err
+}
+
+// tellRelease is apart from hold so that the event takes no room on the stacks of
+// the calls that wait.
+//
+//go:noinline
+func (f *firing) tellRelease(waited time.Duration, err error) {
+	e := f.event(Release, f.rule)
+	e.Waited = waited
+	switch {
+	case err != nil:
+		e.Released = ReleaseContext
+	case f.over:
+		e.Released = ReleaseRule
+	default:
+		e.Released = ReleaseElapsed
+	}
+	f.point.inj.emit(e)
 }

@@ -1,69 +1,103 @@
 package fault
 
 import (
+	"maps"
+
 	"github.com/misfit-go/misfit/scope"
 )
 
 // A snapshot is what a point knows: the rules armed there, in order, and
 // indexes so that rules for other customers or requests cost nothing. It is
-// immutable.
+// immutable; one that follows shares with it what did not change.
 type snapshot struct {
 	rules      []*liveRule
-	scan       []int32            // positions of the rules every call must ask
-	byCustomer map[string][]int32 // positions of the rules for a customer
-	byRequest  map[string][]int32 // positions of the rules for a request
-	carried    bool               // some request carries a rule of its own
-	meter      *meter             // nil: nobody watches
+	scan       []*liveRule            // those of them that every call must ask
+	byCustomer map[string][]*liveRule // those for a customer
+	byRequest  map[string][]*liveRule // those for a request
+	carried    bool                   // some request carries a rule of its own
+	meter      *meter                 // nil: nobody watches
+	chooser    Chooser                // nil: nobody is asked but the rules
 }
 
-// newSnapshot indexes rules, which are in order. It returns nil, the idle
-// state, if there is nothing to ask and nobody watches.
-func newSnapshot(rules []*liveRule, carried bool, m *meter) *snapshot {
-	if len(rules) == 0 && !carried && m == nil {
+// orIdle returns s, or nil, the idle state, if there is nobody to ask and nobody
+// watches.
+func (s snapshot) orIdle() *snapshot {
+	if len(s.rules) == 0 && !s.carried && s.meter == nil && s.chooser == nil {
 		return nil
 	}
-	s := &snapshot{rules: rules, carried: carried, meter: m}
-	for i, l := range rules {
-		position := int32(i)
+	return &s
+}
+
+// after returns what follows when the rules of c that are armed here change.
+func (s snapshot) after(c ruleChange) snapshot {
+	var scan ruleChange
+	customers, requests := make(map[string]*ruleChange), make(map[string]*ruleChange)
+	each := func(l *liveRule, add func(*ruleChange)) {
 		switch sc := &l.rule.Scope; {
 		case len(sc.Requests) > 0:
-			s.byRequest = index(s.byRequest, sc.Requests, position)
+			changeEach(requests, sc.Requests, add)
 		case len(sc.Customers) > 0:
-			s.byCustomer = index(s.byCustomer, sc.Customers, position)
+			changeEach(customers, sc.Customers, add)
 		default:
-			s.scan = append(s.scan, position)
+			add(&scan)
 		}
 	}
+	for _, l := range c.gone {
+		each(l, func(c *ruleChange) { c.gone = append(c.gone, l) })
+	}
+	for _, l := range c.come {
+		each(l, func(c *ruleChange) { c.come = append(c.come, l) })
+	}
+	s.rules = c.of(s.rules)
+	s.scan = scan.of(s.scan)
+	s.byCustomer = reindexed(s.byCustomer, customers)
+	s.byRequest = reindexed(s.byRequest, requests)
 	return s
 }
 
-// setMeter changes who notes the calls at the point: nobody if m is nil. The
-// caller holds Injector.mu.
-func (p *Point) setMeter(m *meter) {
-	p.meter = m
-	s := p.snapshot.Load()
-	if s == nil || len(s.rules) == 0 {
-		p.snapshot.Store(p.newSnapshot(nil, s != nil && s.carried))
-		return
+func changeEach(changes map[string]*ruleChange, keys []string, add func(*ruleChange)) {
+	for _, key := range keys {
+		c := changes[key]
+		if c == nil {
+			c = new(ruleChange)
+			changes[key] = c
+		}
+		add(c)
 	}
-	next := *s
-	next.meter = m
-	p.snapshot.Store(&next)
 }
 
-func index(m map[string][]int32, keys []string, position int32) map[string][]int32 {
-	if m == nil {
-		m = make(map[string][]int32, len(keys))
+func reindexed(index map[string][]*liveRule, changes map[string]*ruleChange) map[string][]*liveRule {
+	if len(changes) == 0 {
+		return index
 	}
-	for _, key := range keys {
-		m[key] = append(m[key], position)
+	index = maps.Clone(index)
+	if index == nil {
+		index = make(map[string][]*liveRule, len(changes))
 	}
-	return m
+	for key, c := range changes {
+		if list := c.of(index[key]); len(list) > 0 {
+			index[key] = list
+		} else {
+			delete(index, key)
+		}
+	}
+	return index
+}
+
+// change puts in place what change makes of the present snapshot. The caller
+// holds Injector.mu.
+func (p *Point) change(change func(*snapshot)) {
+	var next snapshot
+	if s := p.snapshot.Load(); s != nil {
+		next = *s
+	}
+	change(&next)
+	p.snapshot.Store(next.orIdle())
 }
 
 // find returns the first rule that selects the call, or nil.
 func (s *snapshot) find(c *call) *liveRule {
-	var customer, request []int32
+	var customer, request []*liveRule
 	if c.request != nil {
 		if s.byCustomer != nil {
 			customer = s.byCustomer[c.request.Customer]
@@ -73,25 +107,25 @@ func (s *snapshot) find(c *call) *liveRule {
 		}
 	}
 	if len(customer) == 0 && len(request) == 0 {
-		for _, position := range s.scan {
-			if l := s.rules[position]; l.selects(c) {
+		for _, l := range s.scan {
+			if l.selects(c) {
 				return l
 			}
 		}
 		return nil
 	}
-	lists := [3][]int32{s.scan, customer, request}
+	lists := [3][]*liveRule{s.scan, customer, request}
 	for {
 		nearest := -1
 		for i, list := range lists {
-			if len(list) > 0 && (nearest < 0 || list[0] < lists[nearest][0]) {
+			if len(list) > 0 && (nearest < 0 || compareOrder(list[0], lists[nearest][0]) < 0) {
 				nearest = i
 			}
 		}
 		if nearest < 0 {
 			return nil
 		}
-		if l := s.rules[lists[nearest][0]]; l.selects(c) {
+		if l := lists[nearest][0]; l.selects(c) {
 			return l
 		}
 		lists[nearest] = lists[nearest][1:]
@@ -99,17 +133,15 @@ func (s *snapshot) find(c *call) *liveRule {
 }
 
 // selects reports whether the rule is for the call, and counts the attempt if
-// the scope asks for it.
+// the scope asks for it. The operation comes last where it may: it can cost
+// something to find out.
 func (l *liveRule) selects(c *call) bool {
-	if !l.matchOperation(c) {
-		return false
-	}
-	var n uint64
 	if l.scope.Draws(c.request) {
-		n = l.state.calls.Add(1) - 1
+		if !l.matchOperation(c) {
+			return false
+		}
+		n := l.state.calls.Add(1) - 1
+		return l.scope.Match(c.request, n) == scope.In && l.fires(c, n)
 	}
-	if l.scope.Match(c.request, n) != scope.In {
-		return false
-	}
-	return l.fires(c, n)
+	return l.scope.Match(c.request, 0) == scope.In && l.matchOperation(c) && l.fires(c, 0)
 }

@@ -98,32 +98,43 @@ func one(b bool) int64 {
 	return 0
 }
 
-// hit records that a rule applies to the call of ctx.
+// hit records that a rule applies to the call of ctx. What it takes is apart, so
+// that it takes no room on the stacks of calls that nobody traces.
 func (t *telemetry) hit(ctx context.Context, f *firing) {
-	l := f.rule
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		effects := make([]string, len(l.effects))
-		for i, e := range l.effects {
-			effects[i] = string(e)
-		}
-		attributes := []attribute.KeyValue{
-			ruleKey.String(l.rule.ID),
-			sourceKey.String(l.source),
-			pointKeyName.String(f.point.String()),
-			operationKey.String(f.op.String()),
-			effectsKey.StringSlice(effects),
-		}
-		if delay := max(f.delay, f.padTo); delay > 0 {
-			attributes = append(attributes, delayKey.Float64(delay.Seconds()))
-		}
-		span.AddEvent(faultEvent, trace.WithAttributes(attributes...))
-		// On the span too, since not every backend finds traces by events.
-		span.SetAttributes(faultedKey.Bool(true), ruleKey.String(l.rule.ID))
+		f.markSpan(span)
 	}
 	if t.hits.Enabled(ctx) {
-		t.hits.Add(ctx, 1, metric.WithAttributes(ruleKey.String(l.metricID()), sourceKey.String(l.source),
-			pointKeyName.String(f.point.String())))
+		t.countHit(ctx, f)
 	}
+}
+
+//go:noinline
+func (f *firing) markSpan(span trace.Span) {
+	l := f.rule
+	effects := make([]string, len(l.effects))
+	for i, e := range l.effects {
+		effects[i] = string(e)
+	}
+	attributes := []attribute.KeyValue{
+		ruleKey.String(l.rule.ID),
+		sourceKey.String(l.source),
+		pointKeyName.String(f.point.String()),
+		operationKey.String(f.op.String()),
+		effectsKey.StringSlice(effects),
+	}
+	if delay := max(f.delay, f.padTo); delay > 0 {
+		attributes = append(attributes, delayKey.Float64(delay.Seconds()))
+	}
+	span.AddEvent(faultEvent, trace.WithAttributes(attributes...))
+	// On the span too, since not every backend finds traces by events.
+	span.SetAttributes(faultedKey.Bool(true), ruleKey.String(l.rule.ID))
+}
+
+//go:noinline
+func (t *telemetry) countHit(ctx context.Context, f *firing) {
+	t.hits.Add(ctx, 1, metric.WithAttributes(ruleKey.String(f.rule.metricID()), sourceKey.String(f.rule.source),
+		pointKeyName.String(f.point.String())))
 }
 
 // skip records that something held the rule back from a call at p.

@@ -19,6 +19,12 @@ func (s *server) enter(ctx context.Context, method string) context.Context {
 	if stranger {
 		ctx = disowned(ctx)
 	}
+	if !s.asksForRules() {
+		if s.needsIdentity(ctx, stranger) {
+			ctx = s.identified(ctx, method, stranger)
+		}
+		return ctx
+	}
 	sent, some := s.sent(ctx, stranger)
 	if !some && !s.needsIdentity(ctx, stranger) {
 		return ctx
@@ -75,6 +81,9 @@ func (s *server) identified(ctx context.Context, method string, stranger bool) c
 	s.inj.Report(ignored)
 	return known
 }
+
+// asksForRules reports whether rules that come with a call are taken.
+func (s *server) asksForRules() bool { return s.tokens || s.believed || s.envoy != nil }
 
 // sent returns what came with the call to inject faults into it, and whether there
 // is anything.

@@ -60,7 +60,7 @@ func newServer(inj *fault.Injector, options []Option) *server {
 	if inj.Disabled() {
 		return s
 	}
-	s.attentive = s.tokens || s.believed || s.envoy != nil || s.public != nil
+	s.attentive = s.asksForRules() || s.public != nil
 	kind := serverKind
 	if s.recovered {
 		kind = recoveredServerKind

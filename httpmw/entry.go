@@ -24,6 +24,12 @@ func (m *middleware) enter(r *http.Request) *http.Request {
 	if stranger {
 		r = disowned(r)
 	}
+	if !m.asksForRules() {
+		if m.needsIdentity(r, stranger) {
+			return r.WithContext(m.identified(r, stranger))
+		}
+		return r
+	}
 	sent, some := m.sent(r, stranger)
 	if !some && !m.needsIdentity(r, stranger) {
 		return r
@@ -62,6 +68,9 @@ func (m *middleware) identified(r *http.Request, stranger bool) context.Context 
 	m.inj.Report(ignored)
 	return ctx
 }
+
+// asksForRules reports whether rules that come with a request are taken.
+func (m *middleware) asksForRules() bool { return m.tokens || m.believed || m.envoy != nil }
 
 // sent returns what came with the request to inject faults into it, and whether
 // there is anything.
@@ -172,9 +181,28 @@ func canonical(names []string) []string {
 // headers lets the scope package read and write an http.Header.
 type headers http.Header
 
-func (h headers) Get(key string) string      { return http.Header(h).Get(key) }
-func (h headers) Set(key, value string)      { http.Header(h).Set(key, value) }
-func (h headers) Values(key string) []string { return http.Header(h).Values(key) }
+func (h headers) Get(key string) string {
+	if values := h.Values(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Values finds the headers that it is asked for with every request without making
+// their names canonical, which allocates.
+func (h headers) Values(key string) []string {
+	switch key {
+	case "traceparent":
+		return h[traceparentHeader]
+	case "tracestate":
+		return h["Tracestate"]
+	case "baggage":
+		return h[baggageHeader]
+	}
+	return http.Header(h).Values(key)
+}
+
+func (h headers) Set(key, value string) { http.Header(h).Set(key, value) }
 
 func (h headers) Keys() []string {
 	keys := make([]string, 0, len(h))

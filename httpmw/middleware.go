@@ -43,7 +43,7 @@ func Middleware(inj *fault.Injector, options ...Option) func(http.Handler) http.
 	if inj.Disabled() {
 		return m.withoutFaults
 	}
-	m.attentive = m.tokens || m.believed || m.envoy != nil || m.public != nil
+	m.attentive = m.asksForRules() || m.public != nil
 	m.point = inj.PointOf(serverKind, inj.Service())
 	return func(next http.Handler) http.Handler {
 		m := m

@@ -138,8 +138,12 @@ func fromBaggage(bag baggage.Baggage) (Request, error) {
 		}
 		return m.Value(), true
 	}
-	r.ID, _ = take(bag.Member(idMember), MaxIDBytes)
-	r.Customer, _ = take(bag.Member(customerMember), MaxCustomerBytes)
+	id, customer := bag.Member(idMember), bag.Member(customerMember)
+	r.ID, _ = take(id, MaxIDBytes)
+	r.Customer, _ = take(customer, MaxCustomerBytes)
+	if others := bag.Len() - present(id) - present(customer); others == 0 {
+		return r, errors.Join(errs...) // to list the members copies them
+	}
 	for _, m := range bag.Members() {
 		name, ok := strings.CutPrefix(m.Key(), attributePrefix)
 		if !ok {
@@ -163,6 +167,14 @@ func fromBaggage(bag baggage.Baggage) (Request, error) {
 		r.Attributes[name] = value
 	}
 	return r, errors.Join(errs...)
+}
+
+// present counts a member that baggage may not have.
+func present(m baggage.Member) int {
+	if m.Key() == "" {
+		return 0
+	}
+	return 1
 }
 
 // withIdentity returns bag with r as its only identity, and whether that is a

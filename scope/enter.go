@@ -21,6 +21,9 @@ func Enter(ctx context.Context, carrier propagation.TextMapCarrier, identify fun
 		return withIdentified(ctx, *known, nil, identify)
 	}
 	ctx, who, ignored := Extract(ctx, carrier)
+	if identify == nil && ignored == nil && who.ID != "" {
+		return context.WithValue(ctx, requestKey{}, &who), nil // its baggage says all of it already
+	}
 	return withIdentified(ctx, who, ignored, identify)
 }
 

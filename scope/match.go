@@ -136,6 +136,8 @@ func (m *Matcher) Match(r *Request, n uint64) Verdict {
 func (m *Matcher) draw(r *Request, n uint64) Verdict {
 	var drawn uint64
 	switch {
+	case m.threshold >= buckets && (m.unit == PerRequest || m.unit == PerCall):
+		return In // whatever is drawn
 	case m.Draws(r):
 		id := ""
 		if r != nil {

@@ -55,8 +55,7 @@ func (c *conn[Ping, _, _, _, _, _, _, _, _, _]) Ping(ctx Ping) error {
 	if c.s.idle() {
 		return c.s.pinger.Ping(ctx)
 	}
-	_, err := run(ctx, c.s.db, c.s, fault.Operation{Name: "PING"}, func() (struct{}, error) { return struct{}{}, c.s.pinger.Ping(ctx) })
-	return err
+	return c.s.run(ctx, fault.Operation{Name: "PING"}, func() error { return c.s.pinger.Ping(ctx) })
 }
 
 // ExecContext implements [driver.ExecerContext].
@@ -64,7 +63,7 @@ func (c *conn[_, Exec, _, _, _, _, _, _, _, _]) ExecContext(ctx Exec, query stri
 	if c.s.idle() {
 		return c.s.execer.ExecContext(ctx, query, args)
 	}
-	return run(ctx, c.s.db, c.s, c.s.db.operation(ctx, query), func() (driver.Result, error) { return c.s.execer.ExecContext(ctx, query, args) })
+	return c.s.exec(ctx, query, func() (driver.Result, error) { return c.s.execer.ExecContext(ctx, query, args) })
 }
 
 // QueryContext implements [driver.QueryerContext].
@@ -118,7 +117,7 @@ func (c *conn[_, _, _, _, _, _, _, _, OldExec, _]) Exec(query string, args OldEx
 		return c.s.oldExecer.Exec(query, values)
 	}
 	ctx := context.Background()
-	return run(ctx, c.s.db, c.s, c.s.db.operation(ctx, query), func() (driver.Result, error) { return c.s.oldExecer.Exec(query, values) })
+	return c.s.exec(ctx, query, func() (driver.Result, error) { return c.s.oldExecer.Exec(query, values) })
 }
 
 // Query implements [driver.Queryer].

@@ -33,6 +33,11 @@ func (d *database) operation(ctx context.Context, query string) fault.Operation 
 	return operationOf(query)
 }
 
+// preparing names what prepares a statement.
+func (d *database) preparing(ctx context.Context, query string) fault.Operation {
+	return fault.Operation{Verb: "PREPARE", Name: d.operation(ctx, query).String()}
+}
+
 func (d *database) callName(ctx context.Context, query string) (op fault.Operation) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -15,7 +15,7 @@ func (s *session) query(ctx context.Context, text string, call func() (driver.Ro
 	if s.lost.Load() {
 		return nil, driver.ErrBadConn
 	}
-	d := s.db.point.Decide(ctx, s.db.operation(ctx, text))
+	d := s.db.point.DecideText(ctx, text, s.db.naming)
 	native, err := under(ctx, d, s, call)
 	d.End(hasFailed(ctx, err))
 	stream := d.Stream(fault.Response)

@@ -63,14 +63,26 @@ func (s *session) lose() {
 	}
 }
 
-// run makes a call under the faults that are aimed at it. s is nil where there
-// is no connection yet.
-func run[T any](ctx context.Context, db *database, s *session, op fault.Operation, call func() (T, error)) (T, error) {
-	var none T
-	if s != nil && s.lost.Load() {
-		return none, driver.ErrBadConn
+// run makes a call under the faults that are aimed at it.
+func (s *session) run(ctx context.Context, op fault.Operation, call func() error) error {
+	if s.lost.Load() {
+		return driver.ErrBadConn
 	}
-	d := db.point.Decide(ctx, op)
+	_, err := decided(ctx, s.db.point.Decide(ctx, op), s, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// exec executes a statement under the faults that are aimed at it.
+func (s *session) exec(ctx context.Context, text string, call func() (driver.Result, error)) (driver.Result, error) {
+	if s.lost.Load() {
+		return nil, driver.ErrBadConn
+	}
+	return decided(ctx, s.db.point.DecideText(ctx, text, s.db.naming), s, call)
+}
+
+// decided makes a call from its decision to its end. s is nil where there is no
+// connection yet.
+func decided[T any](ctx context.Context, d fault.Decision, s *session, call func() (T, error)) (T, error) {
 	defer d.Done()
 	result, err := under(ctx, d, s, call)
 	d.End(hasFailed(ctx, err))
@@ -142,9 +154,7 @@ const longestHold = 5 * time.Minute
 // at that. database/sql goes on with a connection on all errors but
 // [driver.ErrBadConn], so that one whose session was not reset is bad.
 func (s *session) reset(ctx context.Context) error {
-	_, err := run(ctx, s.db, s, fault.Operation{Name: "RESET"}, func() (struct{}, error) {
-		return struct{}{}, s.resetter.ResetSession(ctx)
-	})
+	err := s.run(ctx, fault.Operation{Name: "RESET"}, func() error { return s.resetter.ResetSession(ctx) })
 	if err == nil {
 		return nil
 	}

@@ -5,8 +5,6 @@ package sqldriver
 import (
 	"context"
 	"database/sql/driver"
-
-	"github.com/misfit-go/misfit/fault"
 )
 
 // statement wraps a prepared statement.
@@ -18,8 +16,10 @@ func (s *session) statement(query string, native driver.Stmt, err error) (driver
 }
 
 func (s *session) prepare(ctx context.Context, query string, prepare func() (driver.Stmt, error)) (driver.Stmt, error) {
-	op := fault.Operation{Verb: "PREPARE", Name: s.db.operation(ctx, query).String()}
-	native, err := run(ctx, s.db, s, op, prepare)
+	if s.lost.Load() {
+		return nil, driver.ErrBadConn
+	}
+	native, err := decided(ctx, s.db.point.DecideText(ctx, query, s.db.preparation), s, prepare)
 	return s.statement(query, native, err)
 }
 
@@ -88,7 +88,7 @@ func (s *stmt[_, _, _, _]) Exec(args []driver.Value) (driver.Result, error) {
 		return s.stmt.Exec(args)
 	}
 	ctx := context.Background()
-	return run(ctx, s.db, s.session, s.db.operation(ctx, s.text), func() (driver.Result, error) {
+	return s.exec(ctx, s.text, func() (driver.Result, error) {
 		return s.stmt.Exec(args)
 	})
 }
@@ -108,7 +108,7 @@ func (s *stmt[Exec, _, _, _]) ExecContext(ctx Exec, args []driver.NamedValue) (d
 	if s.idle() {
 		return s.execer.ExecContext(ctx, args)
 	}
-	return run(ctx, s.db, s.session, s.db.operation(ctx, s.text), func() (driver.Result, error) { return s.execer.ExecContext(ctx, args) })
+	return s.exec(ctx, s.text, func() (driver.Result, error) { return s.execer.ExecContext(ctx, args) })
 }
 
 // QueryContext implements [driver.StmtQueryContext].

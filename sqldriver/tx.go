@@ -24,7 +24,10 @@ func (s *session) transaction(ctx context.Context, native driver.Tx, err error) 
 }
 
 func (s *session) begin(ctx context.Context, begin func() (driver.Tx, error)) (driver.Tx, error) {
-	native, err := run(ctx, s.db, s, fault.Operation{Name: "BEGIN"}, begin)
+	if s.lost.Load() {
+		return nil, driver.ErrBadConn
+	}
+	native, err := decided(ctx, s.db.point.Decide(ctx, fault.Operation{Name: "BEGIN"}), s, begin)
 	return s.transaction(ctx, native, err)
 }
 

@@ -76,6 +76,10 @@ type database struct {
 	inj   *fault.Injector
 	point *fault.Point
 	name  func(ctx context.Context, query string) fault.Operation // nil: by the statement's text
+
+	// What finds out what is done with a statement, bound once so that a call
+	// allocates nothing for it.
+	naming, preparation func(ctx context.Context, query string) fault.Operation
 }
 
 func newDatabase(inj *fault.Injector, dependency string, options []Option) *database {
@@ -83,6 +87,7 @@ func newDatabase(inj *fault.Injector, dependency string, options []Option) *data
 	for _, o := range options {
 		o.apply(d)
 	}
+	d.naming, d.preparation = d.operation, d.preparing
 	return d
 }
 
@@ -140,7 +145,8 @@ func (d *database) connect(ctx context.Context, dial func(context.Context) (driv
 	if !d.point.Armed() {
 		return d.dialled(dial(ctx))
 	}
-	c, err := run(ctx, d, nil, fault.Operation{Name: "CONNECT"}, func() (driver.Conn, error) { return dial(ctx) })
+	decision := d.point.Decide(ctx, fault.Operation{Name: "CONNECT"})
+	c, err := decided(ctx, decision, nil, func() (driver.Conn, error) { return dial(ctx) })
 	return d.dialled(c, err)
 }
 
