@@ -39,7 +39,7 @@ var machinery = []string{
 	"fault.(*Injector).publish",
 	"fault.(*Injector).publishAt",
 	"fault.(*Injector).updateUses",
-	"fault.newSnapshot",
+	"fault.snapshot.after",
 	"fault.(*Injector).takeRule",
 	"fault.(*Injector).takeToken",
 	"fault.(*Injector).verify",
@@ -83,7 +83,7 @@ var machinery = []string{
 	// At databases: nothing is wrapped at all.
 	"sqldriver.newDatabase",
 	"sqldriver.newConn",
-	"sqldriver.run",
+	"sqldriver.decided",
 	"sqldriver.under",
 	"sqldriver.(*conn",
 	"sqldriver.(*session).",
