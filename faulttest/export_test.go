@@ -1,5 +1,7 @@
 package faulttest
 
+import "testing"
+
 // Brute has exploration skip nothing.
 func Brute() Option { return option(func(s *settings) { s.brute = true }) }
 
@@ -9,3 +11,12 @@ func Doubting() Option { return option(func(s *settings) { s.doubt = sample{on: 
 // CheckToken and CheckSaved read what comes from outside.
 func CheckToken(text string) error { _, err := parseToken(text); return err }
 func CheckSaved(data []byte) error { _, err := parseSaved(data); return err }
+
+// Probe calls f with a test that fails nobody else, and returns its log.
+func Probe(t *testing.T, f func(t testing.TB)) (log string, failed bool) {
+	ok := probing(t, "probe", func(p *probe) {
+		p.Cleanup(func() { log = p.log.String() })
+		f(p)
+	})
+	return log, !ok
+}

@@ -42,9 +42,9 @@ func requireMachinery(t testing.TB, inj *fault.Injector) {
 	t.Helper()
 	switch {
 	case absent.Machinery:
-		t.Skip("faulttest: nothing is tested: ", fault.ErrDisabled)
+		t.Skipf("faulttest: nothing is tested: %v", fault.ErrDisabled)
 	case inj.Disabled():
-		t.Fatal("faulttest: nothing can be tested: ", fault.ErrDisabled)
+		t.Fatalf("faulttest: nothing can be tested: %v", fault.ErrDisabled)
 	}
 }
 

@@ -1,6 +1,7 @@
 package faulttest_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,3 +155,50 @@ func TestNoReduceShowsWhatReductionLoses(t *testing.T) {
 }
 
 var errRefused = errors.New("refused")
+
+// Two faults in a call are not the same if one of them leads to a call more.
+func TestFallbackOfOneFaultIsExplored(t *testing.T) {
+	p := &node{
+		name: "first", ok: &node{}, fail: &node{},
+		refused: &node{name: "fallback", ok: &node{}, fail: &node{bad: true}, refused: &node{}},
+	}
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) { p.run(t, inj) }, faulttest.Bubble(), twoFaults)
+	require.Len(t, report.Failures(), 1)
+	require.Equal(t, "first GET: refused + fallback GET: unavailable", report.Failures()[0].Faults())
+	require.Equal(t, map[faulttest.Reason]int{faulttest.NeverTogether: 2}, report.Skipped)
+}
+
+// Nor are they if one takes time, which is short later, or has the dependency carry
+// the call out, which is to be undone later.
+func TestFaultsThatDifferInMoreThanCalls(t *testing.T) {
+	delay, lost := faulttest.Delay(time.Second), faulttest.Fail(fault.Unavailable)
+	for name, test := range map[string]struct {
+		faults []faulttest.Entry
+		same   int
+		verb   string // PUT if empty
+		real   bool   // in real time
+	}{
+		"time":              {[]faulttest.Entry{lost, delay}, 0, "", false},
+		"the same time":     {[]faulttest.Entry{delay, delay.As("again")}, 3, "", false},
+		"nearly the same":   {[]faulttest.Entry{delay, faulttest.Delay(1001 * time.Millisecond)}, 3, "", false},
+		"carried out":       {[]faulttest.Entry{lost, faulttest.Delay(time.Nanosecond)}, 0, "", false},
+		"neither":           {[]faulttest.Entry{lost, faulttest.Fail(fault.Reset)}, 3, "", false},
+		"carried out, read": {[]faulttest.Entry{lost, faulttest.Delay(time.Nanosecond)}, 3, "GET", false},
+		"really time":       {[]faulttest.Entry{lost, faulttest.Delay(80 * time.Millisecond)}, 0, "GET", true},
+		"only one is left":  {[]faulttest.Entry{lost}, 0, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := []faulttest.Option{faulttest.Faults("custom", test.faults...)}
+			if !test.real {
+				options = append(options, faulttest.Bubble())
+			}
+			report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+				for _, name := range []string{"a", "b"} {
+					_ = inj.Point("custom", name).Inject(t.Context(), fault.Operation{Verb: cmp.Or(test.verb, "PUT"), Name: "/x"})
+				}
+			}, options...)
+			require.Empty(t, report.Failures())
+			require.Equal(t, test.same, report.Skipped[faulttest.SameAsAnother])
+		})
+	}
+}

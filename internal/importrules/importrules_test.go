@@ -84,7 +84,7 @@ var directions = []direction{
 	{auditlog, []string{internal}},
 	{blackout, []string{fault, gocron}},
 	{faulttest, []string{internal, scope, fault}},
-	{faulttest + "/internal/...", []string{internal, faulttest + "/...", scope, fault, httpmw, grpcint, sqldrv, grpc}}, // services, and their tests
+	{faulttest + "/internal/...", []string{internal, faulttest + "/...", scope, fault, httpmw, grpcint, sqldrv, grpc, proto}}, // the services of the corpus
 	{token, []string{internal, fault, jose, rate}},
 	{watching, nil},
 	{internal, slices.Concat(otelAPI, []string{internal, sfv})},
