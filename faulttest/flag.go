@@ -14,7 +14,7 @@ var (
 	replayFlag   = flag.String("faulttest.replay", "", "run one case again: the `token` that a failure printed")
 	seedFlag     = flag.Uint64("faulttest.seed", 1, "which of what was skipped -faulttest.noreduce=N takes")
 	timeoutFlag  = flag.Duration("faulttest.timeout", 0, "for how long each exploration begins new runs")
-	updateFlag   = flag.Bool("faulttest.update", false, "explore, and write the files of faulttest.Saved")
+	updateFlag   = flag.Bool("faulttest.update", false, "explore, and write the files of faulttest.Saved and faulttest.Listed")
 	noreduceFlag = registerNoReduce()
 )
 

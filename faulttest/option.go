@@ -31,6 +31,7 @@ type settings struct {
 	saved      string
 	doubt      sample
 	brute      bool // nothing is skipped: what tests measure reduction by
+	critical   criticalSettings
 }
 
 const (
