@@ -132,7 +132,13 @@ func (c *caseRun) judge(t testing.TB, p any) {
 		}
 	}
 	c.failed = t.Failed()
-	if c.failed && c.why == "" {
+	c.explain(c.failed)
+}
+
+// explain finds out why the run failed, if it did. It is asked once more when the
+// test's clean-up is over.
+func (c *caseRun) explain(failed bool) {
+	if failed && c.why == "" {
 		c.why = firstLogged(c.log)
 	}
 }

@@ -40,7 +40,8 @@ func explore(t *testing.T, f func(*testing.T, *fault.Injector), options []Option
 	e := newExplorer(t, options)
 	e.runCase = func(name string, c *caseRun) bool {
 		return t.Run(name, func(t *testing.T) {
-			c.log = t // a test in a bubble logs to the one around it
+			c.log = t                                   // a test in a bubble logs to the one around it
+			t.Cleanup(func() { c.explain(t.Failed()) }) // the last one that is called
 			e.settings.enter(t, func(t *testing.T) { c.runTest(t, f) })
 		})
 	}
@@ -63,10 +64,12 @@ func survey(t *testing.T, f func(testing.TB, *fault.Injector), options []Option)
 	t.Helper()
 	e := newExplorer(t, options)
 	e.runCase = func(name string, c *caseRun) (ok bool) {
-		e.settings.enter(t, func(t *testing.T) {
-			ok = probing(t, name, func(p *probe) { c.run(p, func(inj *fault.Injector) { f(p, inj) }) })
+		p := newProbe(t, name)
+		e.settings.enterFor(p, t, func(*testing.T) {
+			p.run(func() { c.run(p, func(inj *fault.Injector) { f(p, inj) }) })
 		})
-		return ok
+		c.explain(p.Failed())
+		return !p.Failed()
 	}
 	e.explore()
 	fmt.Fprint(t.Output(), e.report)
@@ -103,14 +106,17 @@ func (e *explorer) explore() {
 }
 
 // enter calls f, in a bubble if that is asked for.
-func (s *settings) enter(t *testing.T, f func(t *testing.T)) {
+func (s *settings) enter(t *testing.T, f func(t *testing.T)) { s.enterFor(t, t, f) }
+
+// enterFor is enter where whatever is wrong with the bubble itself fails another test.
+func (s *settings) enterFor(fails testing.TB, t *testing.T, f func(t *testing.T)) {
 	if !s.bubble {
 		f(t)
 		return
 	}
 	defer func() {
-		if p := recover(); p != nil { // all that is left in the bubble is blocked
-			t.Errorf("faulttest: %v\n%s", p, debug.Stack())
+		if p := recover(); p != nil { // goroutines are left that nothing can wake
+			fails.Errorf("faulttest: %v\n%s", p, debug.Stack())
 		}
 	}()
 	synctest.Test(t, f)

@@ -14,9 +14,7 @@ func CheckSaved(data []byte) error { _, err := parseSaved(data); return err }
 
 // Probe calls f with a test that fails nobody else, and returns its log.
 func Probe(t *testing.T, f func(t testing.TB)) (log string, failed bool) {
-	ok := probing(t, "probe", func(p *probe) {
-		p.Cleanup(func() { log = p.log.String() })
-		f(p)
-	})
-	return log, !ok
+	p := newProbe(t, "probe")
+	p.run(func() { f(p) })
+	return p.log.String(), p.Failed()
 }

@@ -28,16 +28,25 @@ type probe struct {
 
 // probing calls f with a probe, as a test is called, and reports whether it passed.
 func probing(t *testing.T, name string, f func(p *probe)) (ok bool) {
-	p := &probe{TB: t, name: t.Name() + "/" + subtestName(name)}
+	p := newProbe(t, name)
+	p.run(func() { f(p) })
+	return !p.Failed()
+}
+
+func newProbe(t *testing.T, name string) *probe {
+	return &probe{TB: t, name: t.Name() + "/" + subtestName(name)}
+}
+
+// run calls f as a test is called.
+func (p *probe) run(f func()) {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { // FailNow ends the goroutine
 		defer close(done)
 		defer p.cleanUp()
-		f(p)
+		f()
 	}()
 	<-done
-	return !p.Failed()
 }
 
 // cleanUp calls the functions given to Cleanup, those included that they give.

@@ -179,7 +179,9 @@ func TestRecorderFailures(t *testing.T) {
 				r := faulttest.New(t, options...)
 				if name == "held back" { // by another call
 					id := r.Inject("custom:other", faulttest.BlackHole())
-					go func() { _ = r.Injector().Point("custom", "other").Inject(context.Background(), fault.Operation{Name: "GET"}) }()
+					go func() {
+						_ = r.Injector().Point("custom", "other").Inject(context.Background(), fault.Operation{Name: "GET"})
+					}()
 					if r.WaitFired(t.Context(), id, 1) != nil {
 						return
 					}
