@@ -17,6 +17,7 @@ type caseRun struct {
 	*session
 	single bool       // a fault in one call that is made without any fault
 	log    testing.TB // has what the test has logged
+	replay string     // the command that makes the same run again
 
 	// What became of it.
 	executed bool
@@ -133,6 +134,9 @@ func (c *caseRun) judge(t testing.TB, p any) {
 	}
 	c.failed = t.Failed()
 	c.explain(c.failed)
+	if c.failed && c.replay != "" {
+		t.Logf("faulttest: the same again: %s", c.replay)
+	}
 }
 
 // explain finds out why the run failed, if it did. It is asked once more when the

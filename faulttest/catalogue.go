@@ -87,8 +87,8 @@ const anyKind = "*"
 func defaultCatalogue() map[string][]Entry {
 	delay := Delay(2 * time.Second)
 	return map[string][]Entry{
-		"http.client":  {delay, Status(503), Fail(fault.Refused), CutBody(1), BlackHole()},
-		"grpc.client":  {delay, Code("UNAVAILABLE"), Code("DEADLINE_EXCEEDED"), Code("INTERNAL"), BlackHole()},
+		"http.client":  {delay, Status(503), Fail(fault.Refused), CutBody(1), BlackHole(), LostReply().At("POST*", "PUT*", "PATCH*", "DELETE*")},
+		"grpc.client":  {delay, Code("UNAVAILABLE"), Code("DEADLINE_EXCEEDED"), Code("INTERNAL"), BlackHole(), LostReply()},
 		"grpc.attempt": {Code("UNAVAILABLE"), BlackHole()},
 		"sql": {
 			delay,
@@ -96,6 +96,7 @@ func defaultCatalogue() map[string][]Entry {
 			Fail(fault.Timeout).As("timeout"),
 			Named("pg.serialization_failure").As("serialization failure").At("COMMIT", "UPDATE*", "INSERT*", "DELETE*"),
 			LostReply().At("COMMIT"),
+			CutBody(1).As("reset in rows").At("SELECT*"),
 		},
 		anyKind: {delay, Fail(fault.Unavailable).As("error"), BlackHole()},
 	}

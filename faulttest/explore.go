@@ -69,7 +69,14 @@ func survey(t *testing.T, f func(testing.TB, *fault.Injector), options []Option)
 			p.run(func() { c.run(p, func(inj *fault.Injector) { f(p, inj) }) })
 		})
 		c.explain(p.Failed())
+		if *replayFlag != "" {
+			t.Log(p.log.String()) // nobody else has it
+		}
 		return !p.Failed()
+	}
+	if *replayFlag != "" {
+		e.replay(*replayFlag)
+		return e.report
 	}
 	e.explore()
 	fmt.Fprint(t.Output(), e.report)

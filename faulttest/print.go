@@ -33,18 +33,14 @@ func (r *Report) printTable(b *strings.Builder) {
 		if result.Verdict == NotRun || len(result.Injections) > 1 && result.Verdict == Masked {
 			continue
 		}
-		var calls, faults []string
-		for _, i := range result.Injections {
-			calls, faults = append(calls, i.Call.String()), append(faults, i.Fault)
-		}
-		label := strings.Join(calls, " + ")
+		label := result.calls()
 		if cells[label] == nil {
 			order = append(order, label)
-			if len(calls) == 1 {
+			if len(result.Injections) == 1 {
 				width = max(width, utf8.RuneCountInString(label))
 			}
 		}
-		cells[label] = append(cells[label], strings.Join(faults, " + ")+" "+result.mark())
+		cells[label] = append(cells[label], result.shortFaults()+" "+result.mark())
 	}
 	for _, label := range order {
 		fmt.Fprintf(b, "%-*s   %s\n", width, label, strings.Join(cells[label], "   "))
@@ -88,17 +84,54 @@ func (r *Report) printCounts(b *strings.Builder) {
 	}
 }
 
-// printFailures has the replay of each failure.
+// printFailures has the replay of each failure, but for those in the same calls as an
+// earlier one: they are mostly the same mistake, and their subtests have it.
 func (r *Report) printFailures(b *strings.Builder) {
 	failures := r.Failures()
 	if len(failures) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "%s, each with the fewest faults that it takes:\n", count(len(failures), "failure"))
+	more := make(map[string][]string)
 	for _, failure := range failures {
-		fmt.Fprintf(b, "\t%s: %s\n", failure.Faults(), failure.Why)
-		fmt.Fprintf(b, "\t\tgo test -run '%s' -faulttest.replay=%s\n", onlyTest(r.Test), failure.Token)
+		calls := failure.calls()
+		more[calls] = append(more[calls], failure.shortFaults())
 	}
+	for _, failure := range failures {
+		others := more[failure.calls()]
+		if others == nil {
+			continue
+		}
+		delete(more, failure.calls())
+		fmt.Fprintf(b, "\t%s: %s\n", failure.Faults(), failure.Why)
+		fmt.Fprintf(b, "\t\t%s\n", replayLine(r.Test, failure.Token))
+		if len(others) > 1 {
+			fmt.Fprintf(b, "\t\tin the same calls: %s\n", strings.Join(others[1:], ", "))
+		}
+	}
+}
+
+// replayLine is the command that runs one case again.
+func replayLine(test, token string) string {
+	return fmt.Sprintf("go test -run '%s' -faulttest.replay=%s", onlyTest(test), token)
+}
+
+// calls lists the calls that got a fault.
+func (r *Result) calls() string {
+	parts := make([]string, len(r.Injections))
+	for i, injection := range r.Injections {
+		parts[i] = injection.Call.String()
+	}
+	return strings.Join(parts, " + ")
+}
+
+// shortFaults lists the faults without their calls.
+func (r *Result) shortFaults() string {
+	parts := make([]string, len(r.Injections))
+	for i, injection := range r.Injections {
+		parts[i] = injection.Fault
+	}
+	return strings.Join(parts, " + ")
 }
 
 // Faults lists what was injected, as it stands in the report.

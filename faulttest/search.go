@@ -280,6 +280,7 @@ func (e *explorer) runAll(list []combination) {
 		wg.Go(func() {
 			for i := take(); i >= 0; i = take() {
 				c := newCaseRun(&e.settings, e.planOf(list[i]))
+				c.replay = replayLine(e.report.Test, e.tokenOf(list[i]))
 				c.single = c.single && e.base[e.calls[list[i][0].call].ID]
 				verdicts[i] = c.verdict(e.runCase(e.nameOf(list[i]), c))
 				runs[i] = c

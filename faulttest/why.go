@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,24 +29,15 @@ func firstLogged(t testing.TB) string {
 	return elsewhere
 }
 
-// significant returns what tells most in a log: the error that testify reports, with
-// what follows it, or else the first line, without the place in the code.
+// significant returns what tells most in a log: the message and the error that
+// testify reports, or else the first line, without the place in the code.
 func significant(log string) string {
 	lines := strings.Split(log, "\n")
-	for i, line := range lines {
-		text, found := strings.CutPrefix(strings.TrimSpace(line), "Error:")
-		if !found {
-			continue
+	if text := section(lines, "Error:"); text != "" {
+		if message := section(lines, "Messages:"); message != "" {
+			text = message + ": " + text
 		}
-		parts := []string{strings.TrimSpace(text)}
-		for _, next := range lines[i+1:] {
-			next = strings.TrimSpace(next)
-			if next == "" || strings.HasPrefix(next, "Test:") || strings.HasPrefix(next, "Messages:") || strings.HasPrefix(next, "Diff:") {
-				break
-			}
-			parts = append(parts, next)
-		}
-		return short(strings.Join(parts, " "))
+		return short(text)
 	}
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
@@ -58,6 +50,33 @@ func significant(log string) string {
 		return short(line)
 	}
 	return ""
+}
+
+// sections are the headings of a failure that testify reports.
+var sections = []string{"Error Trace:", "Error:", "Test:", "Messages:", "Diff:"}
+
+// section returns what the first failure in a log has under a heading, in one line.
+func section(lines []string, heading string) string {
+	var parts []string
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		if slices.ContainsFunc(sections, func(s string) bool { return strings.HasPrefix(line, s) }) {
+			if len(parts) > 0 {
+				break
+			}
+			if text, found := strings.CutPrefix(line, heading); found {
+				parts = append(parts, strings.TrimSpace(text))
+			}
+			continue
+		}
+		if len(parts) > 0 {
+			if line == "" {
+				break
+			}
+			parts = append(parts, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(parts, " "))
 }
 
 func short(line string) string {
