@@ -8,9 +8,9 @@ func Brute() Option { return option(func(s *settings) { s.brute = true }) }
 // Doubting is the flag -faulttest.noreduce.
 func Doubting() Option { return option(func(s *settings) { s.doubt = sample{on: true} }) }
 
-// CheckToken and CheckSaved read what comes from outside.
-func CheckToken(text string) error { _, err := parseToken(text); return err }
-func CheckSaved(data []byte) error { _, err := parseSaved(data); return err }
+// ReadToken returns what a token prints back, and CheckSaved what is wrong with a file.
+func ReadToken(text string) (string, error) { t, err := parseToken(text); return t.String(), err }
+func CheckSaved(data []byte) error          { _, err := parseSaved(data); return err }
 
 // Probe calls f with a test that fails nobody else, and returns its log.
 func Probe(t *testing.T, f func(t testing.TB)) (log string, failed bool) {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/misfit-go/misfit/fault"
@@ -16,8 +17,8 @@ import (
 // its calls. Its text is "1" and, in base64 for URLs, the hash of the test's name, for
 // each fault the ID of the call and the hash of the entry's name, and a checksum.
 type token struct {
-	test string            // hash
-	plan map[string]string // as in session
+	test  string      // hash
+	picks [][2]string // ID of call and hash of entry, as the text has them
 }
 
 const (
@@ -32,19 +33,37 @@ func testHash(name string) string { return digest(name)[:2*testBytes] }
 
 // tokenOf returns the text of the token for a run with c.
 func (e *explorer) tokenOf(c combination) string {
+	t := token{test: testHash(e.report.Test)}
+	for _, p := range c {
+		t.picks = append(t.picks, [2]string{e.calls[p.call].ID, e.entryOf(p).hash()})
+	}
+	return t.String()
+}
+
+// String returns the text of t.
+func (t token) String() string {
 	var b bytes.Buffer
-	write := func(text string) {
-		raw, _ := hex.DecodeString(text) // a hash of ours
+	write := func(hash string) {
+		raw, _ := hex.DecodeString(hash) // it is one of ours
 		b.Write(raw)
 	}
-	write(testHash(e.report.Test))
-	for _, p := range c {
-		write(e.calls[p.call].ID)
-		write(e.entryOf(p).hash())
+	write(t.test)
+	for _, p := range t.picks {
+		write(p[0])
+		write(p[1])
 	}
 	sum := checksum(b.Bytes())
 	b.Write(sum[:])
 	return tokenVersion + base64.RawURLEncoding.EncodeToString(b.Bytes())
+}
+
+// plan is what the run is to inject.
+func (t token) plan() map[string]string {
+	plan := make(map[string]string, len(t.picks))
+	for _, p := range t.picks {
+		plan[p[0]] = p[1]
+	}
+	return plan
 }
 
 func checksum(data []byte) [checksumBytes]byte {
@@ -67,17 +86,17 @@ func parseToken(text string) (token, error) {
 	if !bytes.Equal(sum, want[:]) {
 		return token{}, errors.New("it is cut off, or mistyped")
 	}
-	t := token{test: hex.EncodeToString(data[:testBytes]), plan: make(map[string]string)}
+	t := token{test: hex.EncodeToString(data[:testBytes])}
 	picks := data[testBytes:]
 	if len(picks)%pickBytes != 0 || len(picks)/pickBytes > maxTokenPicks {
 		return token{}, errors.New("it is of another version of faulttest")
 	}
 	for ; len(picks) > 0; picks = picks[pickBytes:] {
 		id := hex.EncodeToString(picks[:idBytes])
-		if t.plan[id] != "" {
+		if slices.ContainsFunc(t.picks, func(p [2]string) bool { return p[0] == id }) {
 			return token{}, errors.New("it has two faults for one call")
 		}
-		t.plan[id] = hex.EncodeToString(picks[idBytes:pickBytes])
+		t.picks = append(t.picks, [2]string{id, hex.EncodeToString(picks[idBytes:pickBytes])})
 	}
 	return t, nil
 }
@@ -94,7 +113,7 @@ func (e *explorer) replay(text string) {
 	if parsed.test != testHash(e.report.Test) {
 		e.t.Fatalf("faulttest: -faulttest.replay=%s is of another test than %s, or of one that was renamed: give go test the -run that was printed with it", text, e.report.Test)
 	}
-	c := newCaseRun(&e.settings, parsed.plan)
+	c := newCaseRun(&e.settings, parsed.plan())
 	c.single = true // whatever is not reached is an error
 	e.report.Runs++
 	v := c.verdict(e.runCase("replay", c))
