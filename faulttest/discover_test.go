@@ -3,6 +3,7 @@ package faulttest_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -230,4 +231,32 @@ func TestFaultsByPlace(t *testing.T) {
 		"other:b delay 2s", "other:b error", "other:b black hole",
 		"third:c delay 2s", "third:c error", "third:c black hole",
 	}, found)
+}
+
+// What a run leaves held when it is over is let go of.
+func TestNothingIsHeldAfterARun(t *testing.T) {
+	var left sync.WaitGroup
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		var passed atomic.Bool
+		left.Go(func() {
+			_ = ask(context.Background(), inj, "a")
+			passed.Store(true)
+		})
+		for !passed.Load() && inj.Status().Held == 0 {
+			runtime.Gosched()
+		}
+	}, faulttest.Faults("a", faulttest.BlackHole()))
+	require.Len(t, report.Results, 1)
+	require.Equal(t, faulttest.Masked, report.Results[0].Verdict, "the test itself went on")
+	left.Wait()
+}
+
+// The example tests something, and passes.
+func TestExample(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		if _, err := lookUp(t.Context(), inj); err != nil && !faulttest.Injected(t, "store:profiles") {
+			t.Error(err)
+		}
+	}, faulttest.Bubble())
+	require.Empty(t, report.Failures())
 }
