@@ -21,6 +21,7 @@ type caseRun struct {
 
 	// What became of it.
 	executed bool
+	finished bool
 	failed   bool
 	skipped  bool
 	panicked bool
@@ -53,6 +54,7 @@ func (c *caseRun) run(t testing.TB, f func(inj *fault.Injector)) {
 		c.end()
 		c.took = time.Since(start)
 		inj.Halt() // what is held goes on, so that what the test has started can end
+		c.finished = true
 		c.judge(t, p)
 	}()
 	f(inj)

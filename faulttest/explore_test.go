@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
@@ -187,6 +188,7 @@ func TestSubtestsAreSelected(t *testing.T) {
 	out, ok = runInside(t, "plain", "-test.failfast", "-test.run=^TestInsidePage$")
 	require.False(t, ok)
 	require.Equal(t, 1, strings.Count(out, "--- FAIL: TestInsidePage/"), out)
+	require.Contains(t, out, " that go test was not to run (-run, -failfast)")
 	out, ok = runInside(t, "plain", "-test.count=2", "-test.run=^TestInsidePage$")
 	require.False(t, ok)
 	require.Equal(t, 2, strings.Count(out, "--- FAIL: TestInsidePage/inventory_GET_x_black_hole "), out)
@@ -213,6 +215,17 @@ func TestInsideBroken(t *testing.T) {
 				go func() { select {} }()
 			}
 		}, faulttest.Bubble(), faulttest.Faults("x", faulttest.Status(503)))
+	case "parallel":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+			t.Parallel()
+			_, _ = get(t.Context(), inj, "x")
+		})
+	case "bubble":
+		synctest.Test(t, func(t *testing.T) {
+			faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { _, _ = get(t.Context(), inj, "x") })
+		})
+	case "skips":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { t.Skip("not today") })
 	case "cleanup":
 		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
 			_, err := get(t.Context(), inj, "x")
@@ -233,6 +246,9 @@ func TestWhatCannotBeExplored(t *testing.T) {
 		"twice":    "TestInsideBroken explores twice: put each into a subtest of its own (t.Run)",
 		"cannot":   `"UNAVAILABLE" cannot be injected at http.client:x`,
 		"deadlock": "503 ✗ faulttest: deadlock: main bubble goroutine has exited but blocked goroutines remain",
+		"parallel": "it calls T.Parallel, which has it wait until exploration is over",
+		"bubble":   "exploration cannot be inside a bubble of testing/synctest",
+		"skips":    "is not explored: it skips itself",
 		"cleanup":  "503 ✗ in Cleanup: 503 Service Unavailable",
 	} {
 		t.Run(variant, func(t *testing.T) {

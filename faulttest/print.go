@@ -49,12 +49,14 @@ func (r *Report) printTable(b *strings.Builder) {
 
 func (r *Report) printCounts(b *strings.Builder) {
 	sizes := make(map[int]int)
-	largest := 0
+	largest, unwanted := 0, 0
 	for _, result := range r.Results {
-		if result.Verdict != NotRun {
-			sizes[len(result.Injections)]++
-			largest = max(largest, len(result.Injections))
+		if result.Verdict == NotRun {
+			unwanted++
+			continue
 		}
+		sizes[len(result.Injections)]++
+		largest = max(largest, len(result.Injections))
 	}
 	fmt.Fprintf(b, "%d runs in %v:", r.Runs, r.Took.Round(time.Millisecond))
 	for n := 1; n <= largest; n++ {
@@ -66,6 +68,9 @@ func (r *Report) printCounts(b *strings.Builder) {
 		if n := r.Skipped[reason]; n > 0 {
 			reasons = append(reasons, fmt.Sprintf("%d %s", n, reason))
 		}
+	}
+	if unwanted > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d that go test was not to run (-run, -failfast)", unwanted))
 	}
 	if len(reasons) > 0 {
 		fmt.Fprintf(b, "not run: %s\n", strings.Join(reasons, ", "))
@@ -149,7 +154,7 @@ func (r *Result) mark() string {
 	case Masked:
 		return "✓ masked"
 	case NotReached:
-		return "– not reached"
+		return "– " + r.Why
 	case Panicked:
 		return "✗ panicked: " + r.Why
 	}

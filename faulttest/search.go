@@ -60,15 +60,25 @@ func newExplorer(t *testing.T, options []Option) *explorer {
 		results:  make(map[string]*result),
 		same:     make(map[string]substitution),
 	}
-	rest := time.Duration(0)
-	if deadline, ok := t.Deadline(); ok {
-		rest = time.Until(deadline)
-	}
-	if d := settings.limit(rest); d > 0 {
+	if d := settings.limit(timeLeft(t)); d > 0 {
 		e.until = e.began.Add(d)
 	}
 	e.told = e.began
 	return e
+}
+
+// timeLeft returns what is left of go test -timeout, 0 if it has none.
+func timeLeft(t *testing.T) time.Duration {
+	t.Helper()
+	defer func() {
+		if recover() != nil {
+			t.Fatal("faulttest: exploration cannot be inside a bubble of testing/synctest, where there are no subtests: it makes one for each run with the option Bubble")
+		}
+	}()
+	if deadline, ok := t.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return 0
 }
 
 // baseline runs the test without faults, twice, and reports whether there is anything
@@ -111,6 +121,8 @@ func (e *explorer) plain(name string) (*caseRun, bool) {
 		ok = !e.t.Failed()
 	}
 	switch v := c.verdict(ok); {
+	case c.executed && !c.finished:
+		e.report.Broken = "it calls T.Parallel, which has it wait until exploration is over: leave that out, and see the option Parallel"
 	case c.skipped:
 		e.report.Broken = "it skips itself"
 	case v != Masked:
@@ -312,8 +324,11 @@ func (e *explorer) note(c combination, run *caseRun, v Verdict) *result {
 		}
 		r.Calls = append(r.Calls, call)
 	}
-	if v == NotReached && r.Why == "" {
+	switch {
+	case v == NotReached && run.missed:
 		r.Why = "a call that was to get a fault was not made"
+	case v == NotReached:
+		r.Why = "it skips itself"
 	}
 	e.results[c.key()] = r
 	e.planned = append(e.planned, r)
