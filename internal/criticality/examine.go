@@ -117,9 +117,18 @@ func (e Examination) Run() (*Result, error) {
 			}
 		}
 	}
+	// What is critical by itself can keep the rest from being tried, and from being
+	// found: it is left out.
+	rest := r.Rest
+	if critical := r.unallowed(); len(critical) > 0 && !rest.Passed {
+		except := append(slices.Clone(e.Allowed), critical...)
+		if rest, err = try(Failing{All: true, Except: except}); err != nil {
+			return nil, err
+		}
+	}
 	// What is called only when something fails, such as a fallback, is not reached by
 	// itself. It may have its part in a set.
-	for _, point := range r.Rest.Hit {
+	for _, point := range sorted(slices.Concat(r.Rest.Hit, rest.Hit)) {
 		if !slices.Contains(e.Reached, point) {
 			r.Dependencies = append(r.Dependencies, Dependency{
 				Point: point, Verdict: NotReached, Allowed: MatchesAny(e.Allowed, point), Why: "called only when others fail",
@@ -129,16 +138,26 @@ func (e Examination) Run() (*Result, error) {
 		}
 	}
 	slices.SortFunc(r.Dependencies, func(a, b Dependency) int { return strings.Compare(a.Point, b.Point) })
-	if r.Rest.Passed || !r.Rest.Applied {
+	if rest.Passed || !rest.Applied {
 		return r, nil
 	}
 	r.Together, r.Complete, err = search.minimal(sorted(suspects))
 	if err != nil {
 		return nil, err
 	}
-	alone := slices.ContainsFunc(r.Dependencies, func(d Dependency) bool { return d.Verdict == Critical && !d.Allowed })
-	r.Unexplained = !alone && len(r.Together) == 0 && r.Complete
+	r.Unexplained = len(r.Together) == 0 && r.Complete
 	return r, nil
+}
+
+// unallowed returns what is critical and not allowed to be.
+func (r *Result) unallowed() []string {
+	var points []string
+	for _, d := range r.Dependencies {
+		if d.Verdict == Critical && !d.Allowed {
+			points = append(points, d.Point)
+		}
+	}
+	return points
 }
 
 // With returns the points that a verdict was come to about.

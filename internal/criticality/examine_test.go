@@ -60,7 +60,7 @@ func TestExamine(t *testing.T) {
 		{"nothing is critical", "a b c", "", "", "", "", 4},
 		{"one is", "a b c", "b", "", "x:b", "", 5},
 		{"one is, and is allowed", "a b c", "b", "b", "x:b", "", 4},
-		{"all are", "a b", "a,b", "", "x:a x:b", "", 3},
+		{"all are", "a b", "a,b", "", "x:a x:b", "", 4},
 		{"two together", "a b c d", "b d", "", "", "x:b x:d", 11},
 		{"one, and two together", "a b c d", "a,b d", "a", "x:a", "x:b x:d", 9},
 		{"a set with what is allowed in it", "a b c", "a b", "a", "", "", 4},
@@ -174,6 +174,26 @@ func TestTooMuchToTry(t *testing.T) {
 	require.Less(t, len(r.Together), 3)
 	require.False(t, r.Unexplained)
 	require.LessOrEqual(t, r.Tries, 13)
+}
+
+// What is critical alone keeps others from being called; they are found all the same.
+func TestCriticalHidesOthers(t *testing.T) {
+	try := func(f criticality.Failing) (criticality.Outcome, error) {
+		o := criticality.Outcome{Passed: true}
+		call := func(p string) bool {
+			if f.Includes(p) {
+				o.Applied, o.Hit = true, append(o.Hit, p)
+				return false
+			}
+			return true
+		}
+		o.Passed = call("x:first") && (call("x:a") || call("x:b"))
+		return o, nil
+	}
+	r, err := criticality.Examination{Reached: points("first a"), MaxSets: 10, Try: try}.Run()
+	require.NoError(t, err)
+	require.Equal(t, points("first"), r.With(criticality.Critical))
+	require.Equal(t, [][]string{points("a b")}, r.Together)
 }
 
 // Something fails that nobody knows of.
