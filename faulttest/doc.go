@@ -84,7 +84,9 @@
 //
 // This takes for granted that
 //
-//   - the test does the same in each run, but for what the faults change;
+//   - the test does the same in each run, but for what the faults change. Where it makes
+//     calls at the same time and the failure of one calls off the others, which of those
+//     are made is up to the scheduler, and so is what is explored;
 //   - what it does after a fault depends on which calls fail and on time, and on the kind
 //     of failure only in ways that the calls it then makes, or its own verdict, show. A
 //     service that remembers the kind and acts on it when something else fails later is

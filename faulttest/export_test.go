@@ -5,6 +5,10 @@ import "testing"
 // Brute has exploration skip nothing.
 func Brute() Option { return option(func(s *settings) { s.brute = true }) }
 
+// Led has exploration look only at combinations that some run leads to, as it does
+// where there are very many.
+func Led() Option { return option(func(s *settings) { s.enumerated = 0 }) }
+
 // Doubting is the flag -faulttest.noreduce.
 func Doubting() Option { return option(func(s *settings) { s.doubt = sample{on: true} }) }
 

@@ -31,12 +31,14 @@ type settings struct {
 	saved      string
 	doubt      sample
 	brute      bool // nothing is skipped: what tests measure reduction by
+	enumerated int  // how many combinations of one size are looked at one by one
 	critical   criticalSettings
 }
 
 const (
 	defaultMaxFaults = 2
 	defaultMaxRuns   = 2000
+	mostEnumerated   = 1 << 18
 	realCaseLimit    = 10 * time.Second
 	virtualCaseLimit = 10 * time.Minute
 )
@@ -49,6 +51,8 @@ func newSettings(options []Option) settings {
 		maxRuns:   defaultMaxRuns,
 		parallel:  1,
 		doubt:     *noreduceFlag,
+
+		enumerated: mostEnumerated,
 	}
 	for _, o := range options {
 		o.apply(&s)

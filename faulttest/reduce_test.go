@@ -89,14 +89,16 @@ func TestReductionLosesNothing(t *testing.T) {
 		}
 		test := func(t testing.TB, inj *fault.Injector) { p.run(t, inj) }
 		options := []faulttest.Option{faulttest.Bubble(), faulttest.MaxFaults(3), faulttest.MaxRuns(1 << 20), twoFaults}
-		var reduced, brute *faulttest.Report
+		var reduced, led, brute *faulttest.Report
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Run("reduced", func(t *testing.T) {
 				reduced = faulttest.Survey(t, test, append(options, faulttest.Doubting())...)
 			})
+			t.Run("led", func(t *testing.T) { led = faulttest.Survey(t, test, append(options, faulttest.Led())...) })
 			t.Run("brute", func(t *testing.T) { brute = faulttest.Survey(t, test, append(options, faulttest.Brute())...) })
 		})
 		require.Empty(t, reduced.Wrong, "seed %d", seed)
+		require.Equal(t, names(reduced), names(led), "seed %d", seed)
 		found := make(map[string]bool)
 		for _, f := range reduced.Failures() {
 			found[calls(f)] = true

@@ -176,7 +176,7 @@ func (e *explorer) search() {
 		total := combinations(entries, n, math.MaxInt/1024)
 		e.report.Combinations += total
 		var candidates []combination
-		if total <= mostEnumerated {
+		if n == 1 || total <= e.settings.enumerated {
 			candidates = enumerate(entries, n)
 		} else {
 			candidates = e.frontier(n)
@@ -196,9 +196,6 @@ func (e *explorer) search() {
 		e.compare(n)
 	}
 }
-
-// mostEnumerated is how many combinations of one size are looked at one by one.
-const mostEnumerated = 1 << 18
 
 // enumerate returns all combinations of n faults in calls with so many entries each.
 func enumerate(entries []int, n int) []combination {
