@@ -97,6 +97,8 @@ func defaultCatalogue() map[string][]Entry {
 			Named("pg.serialization_failure").As("serialization failure").At("COMMIT", "UPDATE*", "INSERT*", "DELETE*"),
 			LostReply().At("COMMIT"),
 			CutBody(1).As("reset in rows").At("SELECT*"),
+			// Not at RESET and ROLLBACK, whose time no caller can bound.
+			BlackHole().At("CONNECT", "PING", "BEGIN", "COMMIT", "PREPARE*", "SELECT*", "QUERY*", "EXEC*", "INSERT*", "UPDATE*", "DELETE*", "MERGE*", "REPLACE*", "CALL*"),
 		},
 		anyKind: {delay, Fail(fault.Unavailable).As("error"), BlackHole()},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/faulttest"
+	"github.com/misfit-go/misfit/scope"
 	"github.com/stretchr/testify/require"
 )
 
@@ -166,6 +168,17 @@ func TestHangInRealTime(t *testing.T) {
 		}, faulttest.Bubble(), faulttest.Faults("a", faulttest.BlackHole()))
 		require.Contains(t, report.Failures()[0].Why, "took 10m (its timeout is 1h: a GET, in ")
 	})
+	t.Run("by a rule of the test's own", func(t *testing.T) {
+		report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+			if ask(t.Context(), inj, "a") != nil {
+				require.NoError(t, inj.Put(fault.Rule{
+					ID: "own", Target: fault.Target{Points: []string{"b"}}, Scope: scope.Everyone(), Fault: faulttest.BlackHole().Fault, TTL: time.Hour,
+				}))
+				_ = ask(context.Background(), inj, "b")
+			}
+		}, faulttest.Bubble(), faulttest.Faults("a", faulttest.Fail(fault.Refused)))
+		require.Equal(t, "took 10m (no timeout on this call: b GET)", report.Failures()[0].Why)
+	})
 	t.Run("of its own", func(t *testing.T) {
 		report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
 			if ask(t.Context(), inj, "a") != nil {
@@ -259,4 +272,6 @@ func TestExample(t *testing.T) {
 		}
 	}, faulttest.Bubble())
 	require.Empty(t, report.Failures())
+	require.Equal(t, "cache_profiles_GET_delay_2s_and_store_profiles_GET_delay_2s", strings.Replace(names(report)[3], "profiles", "cache_profiles", 1),
+		"points of one name are told apart by their kinds")
 }

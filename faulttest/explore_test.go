@@ -274,6 +274,9 @@ func TestSaved(t *testing.T) {
 	require.Equal(t, strings.Count(out, "=== RUN   TestInsidePage/inv"), strings.Count(again, "=== RUN   TestInsidePage/inv"), "the same cases")
 	require.NotContains(t, again, "calls that")
 
+	refused, ok := runInside(t, "saved:"+path, "-test.run=^TestInsidePage$/^ratings", "-faulttest.update")
+	require.False(t, ok)
+	require.Contains(t, refused, "-faulttest.update needs all cases to be run")
 	fewer := strings.ReplaceAll(string(text), `"http.client:ratings"`, `"http.client:sratings"`)
 	fewer = regexp.MustCompile(`(?s)"id": "([0-9a-f]{10})",\s*"point": "http.client:sratings"`).ReplaceAllString(fewer, `"id": "0123456789", "point": "http.client:ratings"`)
 	old := regexp.MustCompile(`"id": "([0-9a-f]{10})",\s*"point": "http.client:ratings"`).FindStringSubmatch(string(text))[1]
@@ -295,6 +298,10 @@ func TestSaved(t *testing.T) {
 
 func TestNoReduceFlag(t *testing.T) {
 	out, _ := runInside(t, "plain", "-test.run=^TestInsidePage$", "-faulttest.noreduce=5", "-faulttest.seed=3")
+	all, _ := runInside(t, "plain", "-test.v", "-test.run=^TestInsidePage$", "-faulttest.noreduce")
+	require.Contains(t, all, "run all the same: 66 of those, and 0 came to something else")
+	require.Contains(t, all, "1 of the calls that were to get a fault were not made, as was taken for granted")
+	require.NotContains(t, all, "does not do the same in each run")
 	require.Contains(t, out, "run all the same: 5 of those, and 0 came to something else than was taken for granted")
 	out, ok := runInside(t, "plain", "-test.run=^TestInsidePage$", "-faulttest.noreduce=0x")
 	require.False(t, ok)

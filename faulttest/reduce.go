@@ -178,7 +178,7 @@ func (e *explorer) doubt(s sample) {
 		e.report.Runs++
 		e.progress(len(list))
 		run := newCaseRun(&e.settings, e.planOf(skipped.combination))
-		run.single = false
+		run.single, run.doubted = false, true
 		v := run.verdict(e.runCase(e.nameOf(skipped.combination), run))
 		if v == NotRun {
 			continue

@@ -139,18 +139,21 @@ func idsOf(calls []Call) map[string]bool {
 	return ids
 }
 
-// discover gets to know the calls of a run. Calls that differ only in the place in the
-// code are told apart, for people, by the function they are made in.
+// discover gets to know the calls of a run. Those that look alike are told apart, for
+// people, by the kinds of their points, or else by the functions they are made in.
 func (e *explorer) discover(c *caseRun) {
 	for _, call := range c.sorted() {
 		if _, seen := e.byID[call.ID]; seen || e.erratic[call.ID] {
 			continue
 		}
 		call.label = call.text()
-		if e.labelled(call.label) {
+		if other := e.labelled(call.label); other != nil && other.Point != call.Point {
+			call.label = call.kind + ":" + call.label
+		}
+		if e.labelled(call.label) != nil {
 			call.label += " in " + call.In
 		}
-		for n, label := 2, call.label; e.labelled(call.label); n++ {
+		for n, label := 2, call.label; e.labelled(call.label) != nil; n++ {
 			call.label = fmt.Sprintf("%s (%d)", label, n)
 		}
 		e.byID[call.ID] = len(e.calls)
@@ -158,8 +161,11 @@ func (e *explorer) discover(c *caseRun) {
 	}
 }
 
-func (e *explorer) labelled(label string) bool {
-	return slices.ContainsFunc(e.calls, func(k *known) bool { return k.label == label })
+func (e *explorer) labelled(label string) *known {
+	if i := slices.IndexFunc(e.calls, func(k *known) bool { return k.label == label }); i >= 0 {
+		return e.calls[i]
+	}
+	return nil
 }
 
 // search runs what is to be run, level by level: all combinations of n faults before
