@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,6 +104,27 @@ func TestCriticalSilentJourney(t *testing.T) {
 	r = critical(private, journey)
 	require.Equal(t, statusFile, r.status)
 	require.Contains(t, r.err, "http://127.0.0.1:1/debug: ")
+}
+
+// There may be more points than a token can have rules.
+func TestCriticalManyPoints(t *testing.T) {
+	for name, suffix := range map[string]string{"many": "", "with long names": strings.Repeat("-long", 20)} {
+		t.Run(name, func(t *testing.T) {
+			private, public := keys(t)
+			m := newMarket(t, public)
+			for i := range 30 {
+				m.shop.Point("http.client", fmt.Sprintf("a-%d%s", i, suffix)) // before all others in the order of points
+				m.product.Point("http.server", fmt.Sprintf("a-%d%s", i, suffix))
+			}
+			r := critical(private, goJourney(t, "baggage"), "-url", m.controls, "-allow", "login,product,stock-*", "-json")
+			require.Equal(t, statusDone, r.status, r.err)
+			report := readReport(t, r)
+			require.Len(t, report.Dependencies, 36)
+			require.Equal(t, "tolerated", verdicts(report)["ratings"])
+			require.Equal(t, "not reached", verdicts(report)["a-0"+suffix])
+			require.Greater(t, report.Runs, 8+len(suffix)/50, "what is asked in the first runs")
+		})
+	}
 }
 
 func TestCriticalBaseline(t *testing.T) {

@@ -34,9 +34,11 @@ type trial struct {
 }
 
 const (
-	// specificRules is how many rules of a token may be for one point each: one more
-	// is for all others, and the token stays small.
+	// specificRules is how many rules of a token may be for one point each, and
+	// specificBytes how long they may be together: one more is for all others, and
+	// the token is not to be too large.
 	specificRules = 12
+	specificBytes = 1800
 
 	maxSetRuns = 200
 )
@@ -82,9 +84,8 @@ func (t *trial) explore(ctx context.Context) error {
 		}
 		var rules []fault.Rule
 		for _, point := range t.known {
-			if !slices.Contains(asked, point) && len(rules) < specificRules {
-				asked = append(asked, point)
-				rules = append(rules, t.rule(fault.Target{Points: []string{point}}, held))
+			if more := append(rules, t.rule(fault.Target{Points: []string{point}}, held)); !slices.Contains(asked, point) && fit(more) {
+				asked, rules = append(asked, point), more
 			}
 		}
 		if len(rules) == 0 && !first {
@@ -170,6 +171,15 @@ func (t *trial) rule(target fault.Target, f fault.Fault) fault.Rule {
 	return fault.Rule{Target: target, Scope: t.who, Fault: f}
 }
 
+// fit reports whether there is room in a token for rules that are for one point each.
+func fit(rules []fault.Rule) bool {
+	size := 0
+	for _, r := range rules {
+		size += len(r.String())
+	}
+	return len(rules) == 1 || len(rules) <= specificRules && size <= specificBytes
+}
+
 // rules have calls fail. Points that were not reached so far have rules of their own,
 // so that it is known if they are now.
 func (t *trial) rules(f criticality.Failing) []fault.Rule {
@@ -178,8 +188,8 @@ func (t *trial) rules(f criticality.Failing) []fault.Rule {
 	}
 	var rules []fault.Rule
 	for _, point := range t.known {
-		if f.Includes(point) && !slices.Contains(t.reached, point) && len(rules) < specificRules {
-			rules = append(rules, t.rule(fault.Target{Points: []string{point}}, t.fault))
+		if more := append(rules, t.rule(fault.Target{Points: []string{point}}, t.fault)); f.Includes(point) && !slices.Contains(t.reached, point) && fit(more) {
+			rules = more
 		}
 	}
 	rest := fault.Target{Points: []string{"*"}}
@@ -344,8 +354,8 @@ func (t *trial) tell(r *trialRun) {
 		lines = lines[extra:]
 	}
 	for _, line := range lines {
-		if line != "" {
-			fmt.Fprintf(t.out, "  | %s\n", cell(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "    "), maxText))
+		if line = strings.TrimRight(line, "\r"); line != "" {
+			fmt.Fprintf(t.out, "  | %s\n", cell(strings.ReplaceAll(line, "\t", "    "), maxText))
 		}
 	}
 }

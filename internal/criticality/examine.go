@@ -62,7 +62,7 @@ type Result struct {
 	Complete bool
 
 	// Unexplained is that everything but what is allowed is too much, and no set of
-	// the dependencies that are known is.
+	// the dependencies that are known is, or one is without being called.
 	Unexplained bool
 
 	Tries int
@@ -90,6 +90,10 @@ func (e Examination) Run() (*Result, error) {
 	}
 	search := search{budget: e.MaxSets, try: func(set []string) (bool, error) {
 		o, err := try(Failing{Points: set})
+		if !o.Passed && !o.Applied { // it is not the set's doing
+			r.Unexplained = true
+			return true, err
+		}
 		return o.Passed, err
 	}}
 	var suspects []string // that only fail together, if any
@@ -145,7 +149,7 @@ func (e Examination) Run() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Unexplained = len(r.Together) == 0 && r.Complete
+	r.Unexplained = r.Unexplained || len(r.Together) == 0 && r.Complete
 	return r, nil
 }
 

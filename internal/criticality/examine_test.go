@@ -208,6 +208,21 @@ func TestUnexplained(t *testing.T) {
 	require.True(t, r.Unexplained)
 }
 
+// A try that fails by itself is no proof against the set that was to fail.
+func TestMoodyTries(t *testing.T) {
+	s := system{points: points("a b c"), sets: [][]string{points("a b c")}}
+	r, err := criticality.Examination{Reached: s.points, MaxSets: 10, Try: func(f criticality.Failing) (criticality.Outcome, error) {
+		o, err := s.try(f)
+		if len(f.Points) == 2 {
+			o = criticality.Outcome{}
+		}
+		return o, err
+	}}.Run()
+	require.NoError(t, err)
+	require.Equal(t, [][]string{points("a b c")}, r.Together)
+	require.True(t, r.Unexplained)
+}
+
 func TestErrorsEndIt(t *testing.T) {
 	for failing := 1; failing <= 6; failing++ {
 		s := system{points: points("a b c"), sets: [][]string{points("a b")}}
