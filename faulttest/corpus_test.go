@@ -138,4 +138,5 @@ func TestCorpus(t *testing.T) {
 			broken.Combinations, broken.Runs, brokenBrute.Runs, fixed.Runs-fixed.Doubted, fixedBrute.Runs)
 	}
 	t.Logf("\n%s", table.String())
+	holdDoc(t, "corpus", table.String())
 }

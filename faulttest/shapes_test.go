@@ -79,4 +79,5 @@ func TestShapes(t *testing.T) {
 		}
 	}
 	t.Logf("\n%s", table.String())
+	holdDoc(t, "shapes", table.String())
 }
