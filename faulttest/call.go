@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -100,10 +101,27 @@ func placeOf() place {
 			p.function = name[strings.LastIndexByte(name, '/')+1:]
 			p.line = fmt.Sprintf("%s:%d", frame.File[strings.LastIndexByte(frame.File, '/')+1:], frame.Line)
 		}
-		names = append(names, name)
+		names = append(names, stableName(name))
 	}
 	p.hash = digest(names...)
 	return p
+}
+
+// closure matches what the compiler puts behind the name of a function for the
+// functions inside of it.
+var closure = regexp.MustCompile(`(\.func\d+|\.gowrap\d+|\.deferwrap\d+|-range\d+|\.\d+)+$`)
+
+// stableName returns a function's name as it is in every build. That of a closure is
+// the function it is in, without a number: where that function is inlined, which
+// coverage and debugging change, the compiler counts anew and puts the names of others
+// in front.
+func stableName(function string) string {
+	outer := closure.ReplaceAllString(function, "")
+	if outer == function {
+		return function
+	}
+	path := packageOf(outer)
+	return path + " closure in " + outer[strings.LastIndexByte(outer, '.')+1:]
 }
 
 // module is where this library lives. Its own services, which test it, are not

@@ -101,7 +101,7 @@
 //
 // Calls of two runs are taken for the same by their point, their operation, the
 // functions on the stack of the goroutine, and how many such calls came before. Names
-// of functions count, lines do not; this library, the standard library and gRPC are
+// of functions count, lines do not, and closures in one function count as one; this library, the standard library and gRPC are
 // left out. The order of goroutines matters only to calls that are equal in all of it
 // and made at the same time: which of them is the first is then up to the scheduler,
 // and it should not matter to the test. Names that differ from run to run, such as

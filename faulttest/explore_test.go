@@ -47,6 +47,7 @@ func runInside(t *testing.T, variant string, args ...string) (out string, ok boo
 	}
 	out = regexp.MustCompile(`\(\d+\.\d+s\)`).ReplaceAllString(string(text), "(…s)")
 	out = regexp.MustCompile(`runs in [0-9.µmns]+:`).ReplaceAllString(out, "runs in …:")
+	out = regexp.MustCompile(`coverage: .*\n`).ReplaceAllString(out, "")
 	return regexp.MustCompile(`_test\.go:\d+`).ReplaceAllString(out, "_test.go:…"), err == nil
 }
 
