@@ -25,6 +25,19 @@ func TestStableNames(t *testing.T) {
 	}
 }
 
+// small is inlined where nothing keeps the compiler from it.
+func small() func() string {
+	return func() string {
+		pc, _, _, _ := runtime.Caller(0)
+		return runtime.FuncForPC(pc).Name()
+	}
+}
+
+func TestNameOfAnInlinedClosure(t *testing.T) {
+	name := small()()
+	require.Equal(t, module+"faulttest closure in small", stableName(name), name)
+}
+
 func TestPlumbing(t *testing.T) {
 	for name, want := range map[string]bool{
 		"net/http.(*Client).Do":                                       true,
