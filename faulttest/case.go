@@ -160,19 +160,7 @@ func (c *caseRun) explain(failed bool) {
 
 // missing counts the calls that were to get a fault and were not made. The caller
 // holds mu.
-func (c *caseRun) missing() int {
-	return len(c.plan) - len(c.injectedIDs())
-}
-
-func (c *caseRun) injectedIDs() map[string]bool {
-	ids := make(map[string]bool)
-	for _, done := range c.done {
-		if _, planned := c.plan[done.Call.ID]; planned {
-			ids[done.Call.ID] = true
-		}
-	}
-	return ids
-}
+func (c *caseRun) missing() int { return len(c.plan) - len(c.reached) }
 
 // verdict sums it up. ok is what the subtest came to, its clean-up included.
 func (c *caseRun) verdict(ok bool) Verdict {

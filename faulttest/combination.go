@@ -82,6 +82,7 @@ func (c combination) parts(visit func(combination) bool) {
 type known struct {
 	Call
 	entries []Entry // what can be injected into it
+	every   bool    // it stands for all calls at its point
 }
 
 // planOf returns the plan of a run with c.

@@ -36,9 +36,8 @@
 // injected is said by [Faults]; by default each kind of point has a handful.
 //
 // A fault is injected into one call: of two attempts the first, say. That the
-// dependency is down for both is a pair, so that a client with n attempts takes
-// MaxFaults(n). A [Recorder] whose rule applies to every call is the shorter way to
-// ask that alone.
+// dependency is down for both is a pair, and for all attempts of a patient client more
+// than that: [Outages] has every call at a point fail, too.
 //
 // A run that takes longer than [CaseLimit] has hung. The injector then lets go of
 // what it holds, so that the test can end, and the subtest fails and says where it

@@ -103,7 +103,9 @@ func (e *explorer) explore() {
 		e.save()
 	}
 	for _, c := range e.calls {
-		e.report.Calls = append(e.report.Calls, c.Call)
+		if !c.every {
+			e.report.Calls = append(e.report.Calls, c.Call)
+		}
 	}
 	slices.SortStableFunc(e.planned, func(a, b *result) int { return compareCombinations(a.combination, b.combination) })
 	for _, r := range e.planned {

@@ -28,6 +28,7 @@ type settings struct {
 	caseLimit  time.Duration // 0: by whether time is virtual
 	bubble     bool
 	parallel   int
+	outages    bool
 	saved      string
 	doubt      sample
 	brute      bool // nothing is skipped: what tests measure reduction by

@@ -197,7 +197,7 @@ func (e *explorer) contradicts(s skip, run *caseRun, v Verdict) string {
 		if !run.missed && !run.hung {
 			return "all of its calls were reached together (" + string(v) + ")"
 		}
-		reached := run.injectedIDs()
+		reached := run.reached
 		part := slices.DeleteFunc(slices.Clone(s.combination), func(p pick) bool { return !reached[e.calls[p.call].ID] })
 		alone := e.results[part.key()]
 		if len(part) == 0 || alone == nil {

@@ -140,8 +140,9 @@ func (e *explorer) runSaved(file *savedFile) {
 		k := &known{Call: Call{
 			Point: c.Point, Operation: c.Operation, In: c.In, Nth: c.Nth, ID: c.ID, label: c.Label, kind: kind, name: name,
 		}}
+		k.every = c.ID == everyCall(c.Point)
 		for _, entry := range e.settings.entriesOf(kind, name) {
-			if entry.isFor(c.Operation) {
+			if k.every || entry.isFor(c.Operation) {
 				k.entries = append(k.entries, entry)
 			}
 		}

@@ -175,7 +175,7 @@ func (e *explorer) search() {
 		entries := make([]int, len(e.calls))
 		for i, c := range e.calls {
 			entries[i] = len(c.entries)
-			if n == 1 && !e.base[c.ID] {
+			if n == 1 && !e.base[c.ID] || c.every {
 				entries[i] = 0
 			}
 		}
@@ -200,6 +200,9 @@ func (e *explorer) search() {
 		slices.SortStableFunc(chosen, func(a, b combination) int { return e.waits(a) - e.waits(b) })
 		e.runAll(chosen)
 		e.compare(n)
+		if n == 1 && e.settings.outages {
+			e.runOutages()
+		}
 	}
 }
 
@@ -296,7 +299,8 @@ func (e *explorer) runAll(list []combination) {
 			for i := take(); i >= 0; i = take() {
 				c := newCaseRun(&e.settings, e.planOf(list[i]))
 				c.replay = replayLine(e.report.Test, e.tokenOf(list[i]))
-				c.single = c.single && e.base[e.calls[list[i][0].call].ID]
+				first := e.calls[list[i][0].call]
+				c.single = c.single && (e.base[first.ID] || first.every)
 				verdicts[i] = c.verdict(e.runCase(e.nameOf(list[i]), c))
 				runs[i] = c
 			}

@@ -17,13 +17,14 @@ import (
 // exploration.
 type session struct {
 	settings *settings
-	plan     map[string]string // what to inject, by ID of call: the hash of an entry's name
+	plan     map[string]string // what to inject, by ID of call or of everyCall: the hash of an entry's name
 	explores bool              // it is worth finding out what could be injected
 
 	mu      sync.Mutex
 	calls   []Call               // in the order in which they were made
 	counts  map[[3]string]int    // of equal calls
 	entries map[string][]Entry   // by ID of call: what can be injected there
+	reached map[string]bool      // what of the plan has been injected, by ID of call
 	rules   map[[2]string]string // by point and name of entry: the ID of the rule
 	done    []Injection          // in the order in which they happened
 	events  []fault.Event        // likewise
@@ -48,6 +49,7 @@ func newSession(s *settings, plan map[string]string) *session {
 		plan:     plan,
 		counts:   make(map[[3]string]int),
 		entries:  make(map[string][]Entry),
+		reached:  make(map[string]bool),
 		rules:    make(map[[2]string]string),
 		changed:  make(chan struct{}),
 	}
@@ -74,16 +76,24 @@ func (s *session) choose(ctx context.Context, about fault.Call) (fault.Choice, b
 	for _, text := range trouble {
 		s.fail(text)
 	}
-	hash, planned := s.plan[c.ID]
+	id := c.ID
+	hash, planned := s.plan[id]
 	if !planned {
-		return fault.Choice{}, false
+		id = everyCall(c.Point)
+		if hash, planned = s.plan[id]; !planned {
+			return fault.Choice{}, false
+		}
 	}
 	i := slices.IndexFunc(entries, func(e Entry) bool { return e.hash() == hash })
 	if i < 0 {
+		if id != c.ID {
+			return fault.Choice{}, false // it is for other operations
+		}
 		s.fail(fmt.Sprintf("what is to be injected into %s is none of what can be: %s", c, namesOf(entries)))
 		return fault.Choice{}, false
 	}
 	e := entries[i]
+	s.reached[id] = true
 	s.done = append(s.done, Injection{Call: c, Fault: e.Name})
 	return fault.Choice{Rule: s.ruleOf(&c, e.Name), Fault: e.Fault}, true
 }
