@@ -63,7 +63,8 @@ func TestOutages(t *testing.T) {
 }
 
 func TestInsideOutage(t *testing.T) {
-	faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { stubborn(t, inj) }, faulttest.Bubble(), oneFault, faulttest.Outages(),
+	faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { stubborn(t, inj) }, faulttest.Bubble(), faulttest.Outages(),
+		faulttest.Faults("custom", faulttest.Fail(fault.Unavailable).At("GET")),
 		faulttest.Saved(inside(t)))
 }
 
