@@ -126,6 +126,7 @@ func (c *caseRun) judge(t testing.TB, p any) {
 		t.Errorf("faulttest: panic: %v\n%s", p, debug.Stack())
 	}
 	c.mu.Lock()
+	c.doubtInjections()
 	trouble, missing := slices.Clone(c.trouble), c.missing()
 	c.mu.Unlock()
 	for _, text := range trouble {
@@ -155,6 +156,16 @@ func (c *caseRun) judge(t testing.TB, p any) {
 func (c *caseRun) explain(failed bool) {
 	if failed && c.why == "" {
 		c.why = firstLogged(c.log)
+	}
+}
+
+// doubtInjections looks for faults that were chosen and that the injector did not
+// take. The caller holds mu.
+func (c *caseRun) doubtInjections() {
+	for _, done := range c.done {
+		if rule := c.rules[[2]string{done.Call.Point, done.Fault}]; rule != "" && c.problem != nil && c.hits(rule) == 0 {
+			c.fail(fmt.Sprintf("%q was not injected into %s: %v", done.Fault, done.Call, c.problem))
+		}
 	}
 }
 

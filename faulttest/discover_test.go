@@ -275,3 +275,39 @@ func TestExample(t *testing.T) {
 	require.Equal(t, "cache_profiles_GET_delay_2s_and_store_profiles_GET_delay_2s", strings.Replace(names(report)[3], "profiles", "cache_profiles", 1),
 		"points of one name are told apart by their kinds")
 }
+
+// Points are called what they are called: a fault is injected all the same.
+func TestNamesThatRulesMayNotHave(t *testing.T) {
+	for _, name := range []string{"token", "request", "_", "注文", strings.Repeat("long", 30), "a b/c", "..."} {
+		t.Run(name, func(t *testing.T) {
+			report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+				require.NoError(t, ask(t.Context(), inj, name))
+			}, faulttest.Faults("custom", faulttest.Fail(fault.Refused).As("拒否"), faulttest.Fail(fault.Reset).As("503")))
+			require.Len(t, report.Failures(), 2)
+			_, failed := faulttest.Probe(t, func(t testing.TB) {
+				r := faulttest.New(t)
+				id := r.Inject("custom:"+name, faulttest.Fail(fault.Reset).As("503"))
+				require.Error(t, ask(t.Context(), r.Injector(), name))
+				r.RequireFired(id)
+			})
+			require.False(t, failed)
+		})
+	}
+}
+
+// A fault that a guardrail keeps from a call is not masked.
+func TestWhatIsHeldBackIsNotMasked(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		var wg sync.WaitGroup
+		for _, name := range []string{"a", "b"} {
+			wg.Go(func() { _ = ask(t.Context(), inj, name) })
+		}
+		wg.Wait()
+	}, faulttest.Injector(fault.WithGuardrails(fault.Guardrails{MaxHeld: 1})), faulttest.Bubble(),
+		faulttest.Faults("custom", faulttest.Delay(time.Second)))
+	last := report.Results[len(report.Results)-1]
+	require.Len(t, last.Injections, 2)
+	require.Equal(t, faulttest.Failed, last.Verdict)
+	require.Contains(t, last.Why, `was not injected into `)
+	require.Contains(t, last.Why, `held back: held`)
+}

@@ -51,6 +51,11 @@ func TestOutages(t *testing.T) {
 		}
 		require.Equal(t, report.Combinations, len(report.Results)+skipped)
 	})
+	t.Run("led", func(t *testing.T) {
+		report := faulttest.Survey(t, stubborn, faulttest.Bubble(), faults, faulttest.Outages(), faulttest.Led())
+		require.Len(t, report.Failures(), 1)
+		require.Len(t, report.Results, 10)
+	})
 	t.Run("a single call fails already", func(t *testing.T) {
 		report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
 			require.NoError(t, ask(t.Context(), inj, "store"))

@@ -231,7 +231,7 @@ func (e *explorer) frontier(n int) []combination {
 	seen := make(map[string]bool)
 	for _, key := range e.keys() {
 		r := e.results[key]
-		if len(r.combination) != n-1 || r.Verdict != Masked {
+		if len(r.combination) != n-1 || r.Verdict != Masked || e.calls[r.combination[0].call].every {
 			continue
 		}
 		for call, k := range e.calls {

@@ -29,6 +29,7 @@ type session struct {
 	done    []Injection          // in the order in which they happened
 	events  []fault.Event        // likewise
 	waited  time.Duration        // by all calls that were held
+	problem error                // the first one that the injector told of
 	trouble []string             // what keeps the session from telling anything
 	over    bool                 // calls are none of the run's any more
 	changed chan struct{}        // closed, and replaced, at each event
@@ -72,6 +73,9 @@ func (s *session) choose(ctx context.Context, about fault.Call) (fault.Choice, b
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over { // since the call was noted: the injector may be halted by now
+		return fault.Choice{}, false
+	}
 	s.entries[c.ID] = entries
 	for _, text := range trouble {
 		s.fail(text)
@@ -130,9 +134,15 @@ func (s *session) ruleOf(c *Call, entry string) string {
 	return id
 }
 
-// ruleID makes an ID of a text: of at most 60 letters, digits and dashes.
+// ruleID makes an ID of a text: of at most 60 letters, digits, dots and dashes.
 func ruleID(text string) string {
-	id := strings.Trim(separators.ReplaceAllString(text, "-"), "-")
+	id := strings.Trim(separators.ReplaceAllString(text, "-"), "-.")
+	switch {
+	case id == "":
+		id = digest(text)
+	case strings.HasPrefix(id, "request-"), strings.HasPrefix(id, "token-"): // which no rule but those of requests has
+		id = "at-" + id
+	}
 	return id[:min(len(id), 60)]
 }
 
@@ -180,6 +190,10 @@ func (s *session) Observe(e fault.Event) {
 	switch {
 	case e.Kind == fault.Release:
 		s.waited += e.Waited
+	case e.Kind == fault.Problem && s.problem == nil:
+		s.problem = e.Err
+	case e.Kind == fault.Skip && e.Source == fault.SourceTest && s.problem == nil:
+		s.problem = fmt.Errorf("held back: %s", e.Reason)
 	case e.Kind == fault.Hit && e.Source != fault.SourceTest:
 		kind, name, _ := strings.Cut(e.Point, ":")
 		s.done = append(s.done, Injection{Call: Call{Point: e.Point, Operation: e.Operation.String(), Nth: 1, kind: kind, name: name}, Fault: e.Rule})
