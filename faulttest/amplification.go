@@ -173,7 +173,7 @@ func (v *stormCheck) bound(point string) float64 {
 
 func (v *stormCheck) judge(f Factor) {
 	bound := v.bound(f.Point)
-	if bound <= 0 || f.Value() <= bound {
+	if f.Failing == "" || bound <= 0 || f.Value() <= bound {
 		return
 	}
 	if f.Failing == f.Point {

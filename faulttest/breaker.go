@@ -17,7 +17,8 @@ import (
 // reach the dependency: where the breaker is around retries, one of the calls that it
 // counts is several of these.
 type Breaker struct {
-	// Call calls the dependency once through the breaker, as the service does.
+	// Call calls the dependency once through the breaker, as the service does. It is
+	// called by several goroutines at once.
 	Call func(ctx context.Context) error
 
 	Point     string        // the dependency's: "ratings", or "http.client:ratings"
@@ -35,9 +36,9 @@ type Breaker struct {
 	// Fault is how calls fail. Default Fail(fault.Unavailable).
 	Fault Entry
 
-	// Fallback is given what Call returned while the breaker was open, and returns what
-	// is wrong with that. By default nothing is.
-	Fallback func(err error) error
+	// Fallback, if not nil, makes such a call while the breaker is open, and returns
+	// what is wrong with what is served in place of the dependency's answer.
+	Fallback func(ctx context.Context) error
 
 	// Harmless are answers that say nothing against the dependency, such as
 	// Status(404), and are not to open the breaker, however many there are.
@@ -125,6 +126,7 @@ func (v *breakerCheck) run() {
 	if !v.opens() {
 		return
 	}
+	v.fallback()
 	cutOff := v.others()
 	if v.tries() {
 		v.probes()
@@ -144,11 +146,6 @@ func (v *breakerCheck) call() (outcome, bool) {
 		v.found(NoDeadline, v.Point, "with %q a call took %s, until the test ended it: a breaker counts calls that end", v.Fault.Name, readable(v.patience))
 		return o, false
 	}
-	if o.reached == 0 && v.Fallback != nil {
-		if err := v.Fallback(o.err); err != nil {
-			v.found(WrongFallback, v.Point, "while open: %v", err)
-		}
-	}
 	return o, true
 }
 
@@ -165,7 +162,7 @@ func (v *breakerCheck) untilShut() (reached int, shut bool) {
 		if !ended {
 			return reached + o.reached, false
 		}
-		v.openBy = o.began
+		v.openBy = o.began.Add(o.took)
 		if o.reached == 0 {
 			return reached, true
 		}
@@ -197,6 +194,16 @@ func (v *breakerCheck) opens() bool {
 		v.found(OpensLate, v.Point, "opened after %s, not %d", count(n, "failure"), v.Threshold)
 	}
 	return true
+}
+
+func (v *breakerCheck) fallback() {
+	v.t.Helper()
+	if v.Fallback == nil {
+		return
+	}
+	if o := v.do(v.t.Context(), v.Fallback, v.Point); o.err != nil {
+		v.found(WrongFallback, v.Point, "while open: %v", o.err)
+	}
 }
 
 // others returns the points of the other calls that did not get through.

@@ -124,12 +124,12 @@ func TestVerifyBreaker(t *testing.T) {
 		{
 			name: "fallback", want: "wrong fallback", text: "while open: not cached: open",
 			spec: func(b *faulttest.Breaker) {
-				b.Fallback = func(err error) error { return fmt.Errorf("not cached: %w", err) }
+				b.Fallback = func(ctx context.Context) error { return fmt.Errorf("not cached: %w", b.Call(ctx)) }
 			},
 		},
 		{name: "right fallback", spec: func(b *faulttest.Breaker) {
-			b.Fallback = func(err error) error {
-				if !errors.Is(err, errOpen) {
+			b.Fallback = func(ctx context.Context) error {
+				if err := b.Call(ctx); !errors.Is(err, errOpen) {
 					return err
 				}
 				return nil

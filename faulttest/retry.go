@@ -26,8 +26,9 @@ type Retries struct {
 	// 1 ms: anything but at once.
 	MinGap time.Duration
 
-	// Growing says that the gaps are to grow, on the average of 20 Calls, so that
-	// jitter does not matter. By default they need not.
+	// Growing says that the last gap is to be longer than the first, by a tenth at
+	// least on the average of 50 Calls, so that jitter does not matter. By default it
+	// need not.
 	Growing bool
 
 	// Jittered says that the gaps are to be random, so that those who failed together
@@ -71,7 +72,7 @@ func (x *Retries) validate() error {
 //
 // Made for a bubble of [testing/synctest], where pauses take no time and are exact.
 // A circuit breaker that opens meanwhile is in the way: leave it out, or give it a
-// threshold beyond 20 times Attempts.
+// threshold beyond 50 times Attempts.
 func VerifyRetries(t testing.TB, r *Recorder, x Retries) []Finding {
 	t.Helper()
 	if err := x.validate(); err != nil {
@@ -144,7 +145,7 @@ func (v *retryCheck) attempts() {
 	defer v.lift()
 	rounds := 2
 	if v.Growing || v.Jittered {
-		rounds = 20
+		rounds = 50
 	}
 	rule := idOf("retries", v.Point)
 	v.inject(rule, v.Fault, v.Point)
@@ -213,10 +214,8 @@ func (v *retryCheck) shape(all [][]time.Duration) {
 		}
 		mean = append(mean, sum/time.Duration(n))
 	}
-	for i := 1; v.Growing && i < len(mean); i++ {
-		if mean[i] <= mean[i-1]+mean[i-1]/10 {
-			v.found(NoGrowth, v.Point, "the pause after attempt %d is %v on average, that after attempt %d %v", i, mean[i-1].Round(brief), i+1, mean[i].Round(brief))
-		}
+	if last := len(mean) - 1; v.Growing && last > 0 && mean[last] <= mean[0]+mean[0]/10 {
+		v.found(NoGrowth, v.Point, "the pause after attempt 1 is %v on average, that after attempt %d %v", mean[0].Round(brief), last+1, mean[last].Round(brief))
 	}
 	if v.Jittered && len(mean) > 0 && same {
 		v.found(NoJitter, v.Point, "in %d requests the pauses were the same each time: %v", len(all), all[0])

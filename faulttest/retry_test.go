@@ -79,7 +79,7 @@ func TestVerifyRetries(t *testing.T) {
 		}, want: "no backoff", text: "attempt 2 came 0s after"},
 		{name: "steady", with: func(call func(context.Context) error) setup {
 			return setup{call: retrying(3, steady(time.Second), nil, call), spec: func(x *faulttest.Retries) { x.Growing, x.Jittered = true, true }}
-		}, want: "backoff not growing, no jitter", text: "in 20 requests the pauses were the same each time: [1s 1s]"},
+		}, want: "backoff not growing, no jitter", text: "in 50 requests the pauses were the same each time: [1s 1s]"},
 		{name: "404 is final", with: func(call func(context.Context) error) setup {
 			return setup{call: retrying(3, doubling, nil, call), spec: func(x *faulttest.Retries) { x.Final = []faulttest.Entry{faulttest.Status(404)} }}
 		}, want: "retries what is final", text: `"404" came to 3 calls`},

@@ -157,6 +157,9 @@ func (v *timeoutCheck) silence(point string, e Entry, needed bool) (w Worst, app
 	if len(v.eventsOf(rule, events)) == 0 {
 		return w, false
 	}
+	if !o.hung && e.Fault.BlackHole {
+		v.left(point, o, rule, events)
+	}
 	w = Worst{Point: point, Silence: e.Name, Calls: o.reached, Total: o.took, Endless: o.hung}
 	for _, event := range v.eventsOf(rule, events) {
 		if event.Kind == fault.Release {
@@ -173,6 +176,32 @@ func (v *timeoutCheck) silence(point string, e Entry, needed bool) (w Worst, app
 		}
 	}
 	return w, true
+}
+
+// left waits for calls that are still held though the request is over, and says for
+// how long they were.
+func (v *timeoutCheck) left(point string, o outcome, rule string, since int) {
+	v.t.Helper()
+	held := func() (n int) {
+		for _, event := range v.eventsOf(rule, since) {
+			if n++; event.Kind == fault.Release {
+				n -= 2
+			}
+		}
+		return n
+	}
+	n, over := held(), o.began.Add(o.took)
+	if n == 0 {
+		return
+	}
+	for time.Since(over) < v.patience && held() > 0 {
+		v.pause(max(v.patience/1000, brief))
+	}
+	after := readable(time.Since(over).Round(brief)) + " after that"
+	if held() > 0 {
+		after += ", when the test ended them"
+	}
+	v.found(GoesOn, point, "with no answer there the request was over after %s, and %s went on until %s", readable(o.took.Round(brief)), count(n, "call"), after)
 }
 
 func (v *timeoutCheck) callCount() int {
