@@ -29,6 +29,13 @@ func stubborn(t testing.TB, inj *fault.Injector) {
 	t.Error("gave up")
 }
 
+func skippedOf(report *faulttest.Report) (n int) {
+	for _, skipped := range report.Skipped {
+		n += skipped
+	}
+	return n
+}
+
 // No pair of faults shows what an outage does.
 func TestOutages(t *testing.T) {
 	faults := faulttest.Faults("custom", faulttest.Fail(fault.Unavailable), faulttest.Delay(time.Second))
@@ -45,16 +52,13 @@ func TestOutages(t *testing.T) {
 			"store_GET_unavailable_and_store_GET_2_unavailable", "store_GET_unavailable_and_store_GET_2_delay_1s",
 		}, names(report))
 		require.Len(t, report.Calls, 6, "which nobody made as one")
-		skipped := 0
-		for _, n := range report.Skipped {
-			skipped += n
-		}
-		require.Equal(t, report.Combinations, len(report.Results)+skipped)
+		require.Equal(t, report.Combinations, len(report.Results)+skippedOf(report))
 	})
 	t.Run("led", func(t *testing.T) {
 		report := faulttest.Survey(t, stubborn, faulttest.Bubble(), faults, faulttest.Outages(), faulttest.Led())
 		require.Len(t, report.Failures(), 1)
 		require.Len(t, report.Results, 10)
+		require.Equal(t, report.Combinations, len(report.Results)+skippedOf(report))
 	})
 	t.Run("a single call fails already", func(t *testing.T) {
 		report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {

@@ -114,11 +114,8 @@ func TestReductionLosesNothing(t *testing.T) {
 		ran += reduced.Runs - reduced.Doubted
 		of += brute.Runs
 		require.Equal(t, brute.Combinations, len(brute.Results)+brute.Skipped[faulttest.LeftOut])
-		skipped := 0
-		for _, n := range reduced.Skipped {
-			skipped += n
-		}
-		require.Equal(t, reduced.Combinations, len(reduced.Results)+skipped, "every combination is accounted for")
+		require.Equal(t, reduced.Combinations, len(reduced.Results)+skippedOf(reduced), "every combination is accounted for")
+		require.Equal(t, led.Combinations, len(led.Results)+skippedOf(led), "every combination is accounted for")
 	}
 	t.Logf("%d runs, reduced from %d; %d failures in sets of calls", ran, of, bugs)
 	require.Greater(t, bugs, 10)
