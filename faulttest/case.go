@@ -31,6 +31,7 @@ type caseRun struct {
 	missed   bool // something that is planned was not reached
 	why      string
 	took     time.Duration
+	left     int64 // calls that were still held when the test was over
 }
 
 func newCaseRun(s *settings, plan map[string]string) *caseRun {
@@ -54,7 +55,7 @@ func (c *caseRun) run(t testing.TB, f func(inj *fault.Injector)) {
 		p := recover()
 		watchdog.Stop()
 		c.end()
-		c.took = time.Since(start)
+		c.took, c.left = time.Since(start), inj.Status().Held
 		inj.Halt() // what is held goes on, so that what the test has started can end
 		c.finished = true
 		c.judge(t, p)

@@ -126,7 +126,7 @@ func (e *explorer) inOrder(n int) []*result {
 
 // alike reports whether two runs that were masked, and differ in their fault i only,
 // leave the code and its dependencies in the same state, for all that can be seen:
-// they made the same calls, were held for the same time, and the dependency was or
+// they made the same calls, were held for the same time, left as many of them behind, and the dependency was or
 // was not asked in both.
 func (e *explorer) alike(a, b *result, i int) bool {
 	if len(a.calls) != len(b.calls) {
@@ -141,7 +141,7 @@ func (e *explorer) alike(a, b *result, i int) bool {
 	if !e.calls[p.call].reads() && e.entryOf(p).carriesOut() != e.entryOf(q).carriesOut() {
 		return false
 	}
-	return sameTime(a.waited, b.waited) && (!e.settings.bubble || sameTime(a.Took, b.Took))
+	return a.left == b.left && sameTime(a.waited, b.waited) && (!e.settings.bubble || sameTime(a.Took, b.Took))
 }
 
 // sameTime reports whether two times differ by no more than the runtime's timers and a

@@ -167,6 +167,25 @@ func TestFallbackOfOneFaultIsExplored(t *testing.T) {
 	require.Equal(t, map[faulttest.Reason]int{faulttest.NeverTogether: 2}, report.Skipped)
 }
 
+// Nor are they if a call that got one of them is left behind.
+func TestFaultsThatLeaveCallsBehind(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = ask(context.Background(), inj, "a")
+		}()
+		select {
+		case <-done:
+		case <-time.After(15 * time.Millisecond): // in real time, which is not looked at
+		}
+		_ = ask(t.Context(), inj, "b")
+	}, faulttest.Faults("a", faulttest.Fail(fault.Unavailable), faulttest.BlackHole()), faulttest.Faults("b", faulttest.Fail(fault.Unavailable)))
+	require.Empty(t, report.Failures())
+	require.Zero(t, report.Skipped[faulttest.SameAsAnother])
+	require.Len(t, report.Results, 3+2)
+}
+
 // Nor are they if one takes time, which is short later, or has the dependency carry
 // the call out, which is to be undone later.
 func TestFaultsThatDifferInMoreThanCalls(t *testing.T) {

@@ -39,6 +39,7 @@ type result struct {
 	*Result
 	calls  map[string]bool // IDs
 	waited time.Duration
+	left   int64 // calls that were held when the test was over
 }
 
 // A skip is a combination that was not run, and why.
@@ -322,7 +323,7 @@ func (e *explorer) runAll(list []combination) {
 
 // note takes note of what a run came to.
 func (e *explorer) note(c combination, run *caseRun, v Verdict) *result {
-	r := &result{combination: c, calls: idsOf(run.calls), waited: run.waited, Result: &Result{
+	r := &result{combination: c, calls: idsOf(run.calls), waited: run.waited, left: run.left, Result: &Result{
 		Name: e.nameOf(c), Injections: e.injectionsOf(c), Verdict: v, Why: run.why, Took: run.took, Token: e.tokenOf(c),
 	}}
 	for _, call := range run.sorted() {

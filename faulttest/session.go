@@ -31,7 +31,7 @@ type session struct {
 	waited  time.Duration        // by all calls that were held
 	problem error                // the first one that the injector told of
 	trouble []string             // what keeps the session from telling anything
-	over    bool                 // calls are none of the run's any more
+	over    bool                 // nothing is of the run any more: what is above does not change
 	changed chan struct{}        // closed, and replaced, at each event
 }
 
@@ -186,6 +186,9 @@ func namesOf(entries []Entry) string {
 func (s *session) Observe(e fault.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over { // what is left of a run tells nothing of it, and nobody looks
+		return
+	}
 	s.events = append(s.events, e)
 	switch {
 	case e.Kind == fault.Release:
