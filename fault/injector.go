@@ -134,11 +134,11 @@ func New(service string, options ...Option) *Injector {
 	}
 	if !inj.Disabled() {
 		inj.telemetry = newTelemetry(inj)
+		inj.updateUses() // before anything that holds mu is begun
 		if inj.TakesTokens() {
 			inj.followRevocations()
 		}
 		inj.followBlackouts()
-		inj.updateUses()
 	}
 	return inj
 }
