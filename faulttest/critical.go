@@ -138,7 +138,7 @@ func (c *criticalTest) examine() (*criticality.Result, error) {
 	return criticality.Examination{
 		Reached: reached,
 		Allowed: c.allowed,
-		MaxSets: c.settings.maxRuns,
+		MaxSets: c.settings.maxRuns - len(reached) - runsBesides,
 		Try: func(f criticality.Failing) (criticality.Outcome, error) {
 			name := "failing " + strings.Join(f.Points, " ")
 			if f.All {
@@ -155,6 +155,10 @@ func (c *criticalTest) examine() (*criticality.Result, error) {
 		},
 	}.Run()
 }
+
+// runsBesides are those that are not of one dependency, or of a set: without faults,
+// with all but the allowed failing, and again without what is critical.
+const runsBesides = 3
 
 // run calls the test once, and says what it came to.
 func (c *criticalTest) run(name string, failing criticality.Failing) (*failingRun, criticality.Outcome, error) {

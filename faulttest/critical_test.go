@@ -74,6 +74,18 @@ func TestCritical(t *testing.T) {
 	require.Equal(t, []string{"http.client:ratings", "http.client:stock-a"}, r.NoLonger)
 }
 
+// TestShopCriticality is the test of the example and of docs/critical.md, which shows
+// the table that it logs.
+func TestShopCriticality(t *testing.T) {
+	needsMachinery(t)
+	r := faulttest.Critical(t, testShop, faulttest.Listed("testdata/shop_critical.json"), faulttest.ExactlyListed())
+	doc, err := os.ReadFile("../docs/critical.md")
+	require.NoError(t, err)
+	table, _, _ := strings.Cut(r.String(), "9 runs in ")
+	require.NotEqual(t, r.String(), table)
+	require.Contains(t, string(doc), "    "+strings.ReplaceAll(strings.TrimSpace(table), "\n", "\n    ")+"\n    9 runs in ")
+}
+
 func TestCriticalList(t *testing.T) {
 	needsMachinery(t)
 	path := filepath.Join(t.TempDir(), "testdata", "critical.json")
@@ -183,6 +195,16 @@ func TestCriticalTellsNothing(t *testing.T) {
 			require.Contains(t, log, test.want)
 		})
 	}
+}
+
+// A search that had to end early is no pass.
+func TestCriticalTooMany(t *testing.T) {
+	needsMachinery(t)
+	r, log, failed := faulttest.ProbeCritical(t, testShop, faulttest.MaxRuns(7), faulttest.Allowed("catalog"))
+	require.True(t, failed)
+	require.True(t, r.More)
+	require.Contains(t, log, "no set of dependencies that is critical was found in 6 runs: see MaxRuns: Received unexpected")
+	require.Contains(t, log, "not all sets of dependencies were tried: see MaxRuns")
 }
 
 // A test that does not do the same in each run proves nothing, and says so.

@@ -112,7 +112,10 @@ func (c *criticalTest) conclude(r *criticality.Result, d *criticality.Difference
 	if len(report.Unclear) > 0 {
 		c.Errorf("faulttest: the test fails at times without a fault, when this is to fail and is not called: %s", strings.Join(report.Unclear, ", "))
 	}
-	if r.Unexplained {
+	switch {
+	case r.Unexplained && report.More:
+		c.Errorf("faulttest: the test fails when everything fails but what is allowed, and no set of dependencies that is critical was found in %s: see MaxRuns: %s", count(report.Runs, "run"), r.Rest.Why)
+	case r.Unexplained, !r.Rest.Passed && !r.Rest.Applied:
 		c.Errorf("faulttest: the test fails when everything fails but what is allowed, and passes with all that is known to be called failing: it does not do the same in each run: %s", r.Rest.Why)
 	}
 	for _, point := range c.settings.critical.allowed {

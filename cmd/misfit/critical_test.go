@@ -54,6 +54,13 @@ func TestCriticalByStatus(t *testing.T) {
 	require.Contains(t, r.err, "  | curl: (22)", "the output of what failed")
 	require.Equal(t, strings.Count(r.err, "misfit critical: run "), report.Runs)
 
+	// docs/critical.md shows the table.
+	r = critical(private, journey, "-allow", "login,product")
+	table, _, _ := strings.Cut(r.out, "\n\n")
+	for line := range strings.Lines(table + "\n") {
+		require.Contains(t, read(t, "../../docs/critical.md"), "\n  "+line)
+	}
+
 	r = critical(private, journey, "-allow", "login,prod*,stock-b")
 	require.Equal(t, statusDone, r.status, r.err)
 	require.Regexp(t, `http.client:login +critical +yes +exit status 22: curl`, r.out)
@@ -186,8 +193,8 @@ func TestCriticalJUnit(t *testing.T) {
 			{Point: "x:fine", Verdict: "critical", Known: true, Why: "\x07"},
 		},
 		Together: []criticalSet{{Points: []string{"a\x02", "b"}}},
-		Unclear:  []string{"x:unclear", "all but the allowed"},
-		Missing:  []string{"typo"},
+		Unclear:  []string{"x:unclear"}, Unexplained: "\x1b",
+		Missing: []string{"typo"},
 	}
 	data, err := report.junit(true)
 	require.NoError(t, err)

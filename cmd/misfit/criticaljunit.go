@@ -103,24 +103,13 @@ func (r *criticalReport) junit(strict bool) ([]byte, error) {
 			add(junitCase{Name: text, Time: seconds(0), Failure: &junitReason{text, "stale", ""}})
 		}
 	}
-	for _, what := range r.Unclear {
-		if !r.has(what) {
-			add(junitCase{Name: what, Time: seconds(r.Rest.Seconds), Error: &junitReason{"unclear", "unclear", r.Rest.Why}})
-		}
+	if r.Unexplained != "" {
+		add(junitCase{Name: "all but what may be critical", Time: seconds(r.Rest.Seconds), Error: &junitReason{r.Unexplained, "unclear", r.Rest.Why}})
 	}
 	data, err := xml.MarshalIndent(junitSuites{
 		Name: "misfit critical", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Skipped: suite.Skipped, Time: suite.Time, Suite: suite,
 	}, "", "  ")
 	return append([]byte(xml.Header), append(data, '\n')...), err
-}
-
-func (r *criticalReport) has(point string) bool {
-	for _, d := range r.Dependencies {
-		if d.Point == point {
-			return true
-		}
-	}
-	return false
 }
 
 // legible writes out what XML cannot hold, or what could steer a terminal.

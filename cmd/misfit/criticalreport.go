@@ -27,6 +27,7 @@ type criticalReport struct {
 	Apart         [][]string `json:"noLongerCriticalTogether"`
 	Missing       []string   `json:"notReached"` // of what may be critical
 	Unclear       []string   `json:"unclear"`
+	Unexplained   string     `json:"unexplained,omitempty"` // why no set accounts for allButAllowed
 
 	Runs int           `json:"runs"`
 	Took time.Duration `json:"-"`
@@ -83,8 +84,11 @@ func newCriticalReport(c *criticalCommand, t *trial, result *criticality.Result,
 		isNew := slices.ContainsFunc(d.Together, func(s []string) bool { return slices.Equal(s, set) })
 		r.Together = append(r.Together, criticalSet{set, !isNew})
 	}
-	if result.Unexplained || !result.Rest.Passed && !result.Rest.Applied {
-		r.Unclear = append(r.Unclear, "all but the allowed")
+	switch {
+	case result.Unexplained && !result.Complete:
+		r.Unexplained = fmt.Sprintf("the journey fails when all fails but what may be critical, and no set of dependencies that explains it was found in %s", plural(t.runs, "run"))
+	case result.Unexplained, !result.Rest.Passed && !result.Rest.Applied:
+		r.Unexplained = "the journey fails when all fails but what may be critical, and not by what is known to be called: is it reliable, and what it calls known?"
 	}
 	return r
 }
@@ -112,9 +116,12 @@ func (r *criticalReport) verdict(strict, updating bool) error {
 	if len(texts) > 0 && !updating {
 		return refusalf("%s", strings.Join(texts, "\n"))
 	}
-	if len(r.Unclear) > 0 {
+	switch {
+	case len(r.Unclear) > 0:
 		return fileErrorf("the journey failed, and nothing shows that a call was made to fail: %s\n"+
 			"Is it reliable? Does it show Fault-Status also when it fails? Or give -url.", strings.Join(r.Unclear, ", "))
+	case r.Unexplained != "":
+		return fileErrorf("%s", r.Unexplained)
 	}
 	return nil
 }

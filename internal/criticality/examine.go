@@ -62,7 +62,7 @@ type Result struct {
 	Complete bool
 
 	// Unexplained is that everything but what is allowed is too much, and no set of
-	// the dependencies that are known is, or one is without being called.
+	// the dependencies that are known was found to be, or one is without being called.
 	Unexplained bool
 
 	Tries int
@@ -149,7 +149,7 @@ func (e Examination) Run() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Unexplained = r.Unexplained || len(r.Together) == 0 && r.Complete
+	r.Unexplained = r.Unexplained || len(r.Together) == 0
 	return r, nil
 }
 

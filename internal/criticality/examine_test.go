@@ -171,9 +171,15 @@ func TestTooMuchToTry(t *testing.T) {
 	r, err := criticality.Examination{Reached: s.points, MaxSets: 6, Try: s.try}.Run()
 	require.NoError(t, err)
 	require.False(t, r.Complete)
+	require.NotEmpty(t, r.Together)
 	require.Less(t, len(r.Together), 3)
 	require.False(t, r.Unexplained)
 	require.LessOrEqual(t, r.Tries, 13)
+
+	r, err = criticality.Examination{Reached: s.points, MaxSets: 2, Try: s.try}.Run()
+	require.NoError(t, err)
+	require.Empty(t, r.Together)
+	require.True(t, r.Unexplained, "which is not to be taken for a pass")
 }
 
 // What is critical alone keeps others from being called; they are found all the same.
