@@ -59,7 +59,11 @@ func specimens() []specimen {
 			says:     "503",
 		},
 		{
+			// No fault outlasts the transaction: once its context ends, whether database/sql rolls
+			// it back or the service does is up to the scheduler.
 			name: "error of a commit swallowed", over: "SQL", broken: lostCommit(false), fixed: lostCommit(true),
+			faults: []faulttest.Option{faulttest.Faults("sql", faulttest.Fail(fault.Reset).As("bad conn"), faulttest.Fail(fault.Timeout),
+				faulttest.LostReply().At("COMMIT", "INSERT*"))},
 			failures: []string{"orders-db COMMIT: lost reply"},
 			says:     "expected: true actual : false",
 		},
