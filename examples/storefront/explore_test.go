@@ -87,7 +87,8 @@ func TestPageDoesWithoutRatings(t *testing.T) {
 		if without := len(faulttest.Injections(t)) == ratingsAttempts; page.Degraded != without || (page.Ratings == nil) != without {
 			t.Errorf("without ratings: %t, and the page is %+v", without, page)
 		}
-	}, faulttest.Parallel(8), faulttest.Faults("product"), faulttest.Faults("inventory"), faulttest.Faults("stock-db"))
+	}, faulttest.Outages(), faulttest.Parallel(8),
+		faulttest.Faults("product"), faulttest.Faults("inventory"), faulttest.Faults("stock-db"))
 	if !slices.ContainsFunc(report.Results, func(r faulttest.Result) bool { return len(r.Injections) == ratingsAttempts }) {
 		t.Error("ratings never failed in each attempt")
 	}
