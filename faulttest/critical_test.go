@@ -223,6 +223,18 @@ func TestCriticalFlaky(t *testing.T) {
 	require.Contains(t, log, "fails at times without a fault")
 }
 
+// The entry of a service is no dependency: its caller is the test.
+func TestCriticalLeavesEntriesAlone(t *testing.T) {
+	needsMachinery(t)
+	r := faulttest.Critical(t, func(t testing.TB, inj *fault.Injector) {
+		require.NoError(t, inj.Point("http.server", "shop").Inject(t.Context(), fault.Operation{Name: "GET"}))
+		_, _ = get(t.Context(), inj, "ratings")
+	})
+	require.Equal(t, []string{"http.client:ratings"}, r.Tolerated)
+	require.Empty(t, r.NotReached)
+	require.Equal(t, 3, r.Runs)
+}
+
 // What is injected can be asked for, as in exploration; and panics, retries and
 // parallel calls are those of a test.
 func TestCriticalRuns(t *testing.T) {
