@@ -122,6 +122,19 @@ func TestVerifyBreaker(t *testing.T) {
 		{name: "half-open for good", wrong: func(c *circuit) { c.trusting = true }, want: "never opens again", text: "let 41 calls through that failed, and did not open again"},
 		{name: "does not close", wrong: func(c *circuit) { c.latch = true }, want: "never recovers", text: "2 of 42 calls got through"},
 		{
+			name: "calls get through, and go on failing", want: "never recovers", text: `22 of 42 calls got through; the last returned "stale"`,
+			spec: func(b *faulttest.Breaker) {
+				call, stale := b.Call, false
+				b.Call = func(ctx context.Context) error {
+					err := call(ctx)
+					if stale = stale || errors.Is(err, errOpen); err == nil && stale {
+						return errors.New("stale")
+					}
+					return err
+				}
+			},
+		},
+		{
 			name: "fallback", want: "wrong fallback", text: "while open: not cached: open",
 			spec: func(b *faulttest.Breaker) {
 				b.Fallback = func(ctx context.Context) error { return fmt.Errorf("not cached: %w", b.Call(ctx)) }
@@ -200,6 +213,19 @@ func TestVerifyBreakerShared(t *testing.T) {
 			require.Empty(t, findings)
 		}
 	}
+}
+
+// Rules that the test has put go after those of the verification.
+func TestVerifyBreakerBesideRules(t *testing.T) {
+	findings, log := verified(t, func(t testing.TB, r *faulttest.Recorder) []faulttest.Finding {
+		r.Inject("ratings", faulttest.Delay(time.Millisecond).As("a delay"))
+		c, call := &circuit{threshold: 2, openFor: time.Minute, probes: 1}, queue(r.Injector(), "ratings")
+		return faulttest.VerifyBreaker(t, r, faulttest.Breaker{
+			Call:  func(ctx context.Context) error { return c.do(func() error { return call(ctx) }) },
+			Point: "ratings", Threshold: 2, OpenFor: time.Minute,
+		})
+	})
+	require.Empty(t, findings, log)
 }
 
 // A breaker around a call that never ends never learns anything.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,13 @@ func TestVerifyRetries(t *testing.T) {
 			}
 			return setup{call: retrying(3, doubling, nil, call), once: retrying(2, doubling, again, call)}
 		}, want: "repeats what is to happen once", text: `with "reset" it was done 2 times`},
+		{name: "paid twice when the reply is lost", with: func(call func(context.Context) error) setup {
+			lost := func(err error) bool {
+				var injected *fault.Error
+				return errors.As(err, &injected) && strings.Contains(injected.Rule, "lost-reply")
+			}
+			return setup{call: retrying(3, doubling, nil, call), once: retrying(2, doubling, lost, call)}
+		}, want: "repeats what is to happen once", text: `with "lost reply" it was done 2 times`},
 		{name: "for ever", with: func(call func(context.Context) error) setup {
 			return setup{call: retrying(-1, steady(7*time.Second), nil, call)}
 		}, want: "no deadline on this call", text: "and came to 43 calls by then"},
@@ -173,6 +181,10 @@ func TestVerifyAmplification(t *testing.T) {
 		},
 		{name: "which is allowed", outer: 3, inner: 3, database: 9, stock: 3, at: 3, spec: func(a *faulttest.Amplification) { a.Bounds = map[string]float64{"database": 9} }},
 		{
+			name: "behind a layer that does not, too many", outer: 1, inner: 5, database: 5, stock: 1, at: 1, want: "amplifies",
+			text: "with http.client:database failing: http.client:database 5.00 calls per request (100/20), more than 3",
+		},
+		{
 			name: "one layer, too many", outer: 5, inner: 1, database: 5, stock: 5, at: 5, want: "amplifies",
 			text: "with http.client:database failing: http.client:stock 5.00 calls per request (100/20), more than 3",
 		},
@@ -203,6 +215,22 @@ func TestVerifyAmplification(t *testing.T) {
 			}, values)
 		})
 	}
+}
+
+// The bound is for when something fails: what is usual is no amplification.
+func TestVerifyAmplificationUsually(t *testing.T) {
+	findings, log := verified(t, func(t testing.TB, r *faulttest.Recorder) []faulttest.Finding {
+		call := queue(r.Injector(), "audit")
+		factors, findings := faulttest.VerifyAmplification(t, r, faulttest.Amplification{Bound: 1, Call: func(ctx context.Context) error {
+			if err := call(ctx); err != nil {
+				return err
+			}
+			return call(ctx)
+		}})
+		require.Equal(t, "with nothing failing: queue:audit 2.00 calls per request (40/20)", factors[0].String())
+		return findings
+	})
+	require.Len(t, findings, 0, log)
 }
 
 func TestVerifyAmplificationMisused(t *testing.T) {

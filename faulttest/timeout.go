@@ -48,7 +48,7 @@ type Worst struct {
 	Bounded  bool
 
 	Calls   int           // there
-	Longest time.Duration // that one of them took; of a stall the whole request
+	Longest time.Duration // that one of them was held
 	Total   time.Duration // that the request took
 	Endless bool          // it did not end by itself
 }
@@ -166,9 +166,6 @@ func (v *timeoutCheck) silence(point string, e Entry, needed bool) (w Worst, app
 			w.Longest = max(w.Longest, event.Waited)
 		}
 	}
-	if w.Longest == 0 { // what holds a stream tells nobody
-		w.Longest = o.took
-	}
 	for i, c := range v.callsSince(calls, point) {
 		if i == 0 || w.Bounded && (!c.bounded || c.deadline > w.Deadline) {
 			w.Operation, w.In = c.Operation, c.In
@@ -197,11 +194,12 @@ func (v *timeoutCheck) left(point string, o outcome, rule string, since int) {
 	for time.Since(over) < v.patience && held() > 0 {
 		v.pause(max(v.patience/1000, brief))
 	}
-	after := readable(time.Since(over).Round(brief)) + " after that"
-	if held() > 0 {
-		after += ", when the test ended them"
+	until := readable(v.patience) + " after that, when the test ended it"
+	if held() == 0 {
+		events := v.eventsOf(rule, since)
+		until = readable(events[len(events)-1].Time.Sub(over).Round(brief)) + " after that"
 	}
-	v.found(GoesOn, point, "with no answer there the request was over after %s, and %s went on until %s", readable(o.took.Round(brief)), count(n, "call"), after)
+	v.found(GoesOn, point, "with no answer there the request was over after %s, and %s went on until %s", readable(o.took.Round(brief)), count(n, "call"), until)
 }
 
 func (v *timeoutCheck) callCount() int {

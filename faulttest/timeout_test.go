@@ -56,6 +56,20 @@ func (u untilHeader) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// leaving is f, left to itself after a second.
+func leaving(f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- f(context.WithoutCancel(ctx)) }()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(time.Second):
+			return nil
+		}
+	}
+}
+
 func TestVerifyTimeouts(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -144,6 +158,31 @@ func TestVerifyTimeouts(t *testing.T) {
 			text: "its caller waits 5s, and calls are held there for 6s after that; 1 new call made meanwhile",
 		},
 		{
+			name: "a fallback without a timeout", want: "no deadline on this call",
+			call: func(inj *fault.Injector) func(context.Context) error {
+				first, second := reading(ratings(inj, time.Second)), reading(ratings(inj, 0))
+				return func(ctx context.Context) error {
+					if first(ctx) == nil {
+						return nil
+					}
+					return second(ctx)
+				}
+			},
+			worst: "http.client:ratings black hole: 2 calls, no deadline in its context, longest 4m59s, request no end",
+		},
+		{
+			name: "a call that is left to itself", want: "goes on after the caller has gone",
+			call: func(inj *fault.Injector) func(context.Context) error {
+				return leaving(reading(ratings(inj, 10*time.Second)))
+			},
+			text: "with no answer there the request was over after 1s, and 1 call went on until 9s after that",
+		},
+		{
+			name: "a call that is left to itself for ever", want: "goes on after the caller has gone",
+			call: func(inj *fault.Injector) func(context.Context) error { return leaving(reading(ratings(inj, 0))) },
+			text: "1 call went on until 5m after that, when the test ended it",
+		},
+		{
 			name: "a dependency that is not reached first", want: "no deadline on this call",
 			call: func(inj *fault.Injector) func(context.Context) error {
 				first, second := queue(inj, "audit"), within(time.Second, queue(inj, "outbox"))
@@ -170,6 +209,9 @@ func TestVerifyTimeouts(t *testing.T) {
 			})
 			require.Equal(t, test.want, faulttest.FlawsOf(findings), log)
 			require.Contains(t, log, test.text)
+			if test.name == "right" {
+				require.Equal(t, "http.client:ratings stall: 1 call, deadline 2s, longest 2s, request 2s", worst[1].String())
+			}
 			if test.worst != "" {
 				require.Equal(t, test.worst, worst[0].String())
 				require.Len(t, worst, 2, "silent at once, and in the body")
