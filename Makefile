@@ -34,7 +34,7 @@ race: ## The same under the race detector (needs a C compiler)
 off: ## Check that -tags misfit_off leaves nothing of the machinery
 	$(GO) vet -tags misfit_off work ./internal/absent/testdata/service
 	$(GO) test ./internal/absent
-	$(GO) test -tags misfit_off -run '^TestPassThrough' ./fault ./httpmw ./grpcint ./sqldriver
+	$(GO) test -tags misfit_off -run '^TestPassThrough' ./fault ./httpmw ./grpcint ./sqldriver ./faulttest
 	$(GO) test -tags misfit_off -run '^Test' ./internal/interop ./internal/databases
 
 .PHONY: lint

@@ -37,6 +37,7 @@ type Injector struct {
 	protected  []pointPattern
 	named      map[string]error
 	observers  observers
+	chooser    Chooser // nil: nobody is asked but the rules
 	maxPoints  int
 	meters     metric.MeterProvider // nil: the global one
 	telemetry  telemetry            // empty where disabled
@@ -58,6 +59,7 @@ type Injector struct {
 	rules   map[string]*liveRule // by ID
 	ordered []*liveRule          // the same, in the order they are asked
 	tally   tally                // of the same
+	chosen  map[string]*liveRule // by ID; those of the chooser, which select no call by themselves
 	tokens  tokenDesk
 	watch   *watch // nil while nobody watches
 	failing map[string]SourceFailure
@@ -133,6 +135,7 @@ func New(service string, options ...Option) *Injector {
 	}
 	if !inj.Disabled() {
 		inj.telemetry = newTelemetry(inj)
+		inj.updateUses() // before anything that holds mu is begun
 		if inj.TakesTokens() {
 			inj.followRevocations()
 		}
@@ -213,7 +216,7 @@ func (t *tally) count(inj *Injector, l *liveRule, by int) {
 // updateUses follows a change of the rules or of who watches. The caller holds mu.
 func (inj *Injector) updateUses() {
 	uses := inj.uses.Load() & usePassesOn
-	if inj.watch != nil {
+	if inj.watch != nil || inj.chooser != nil {
 		uses |= useWatch
 	}
 	all := inj.tally

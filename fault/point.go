@@ -185,7 +185,10 @@ func (c *call) decide(ctx context.Context, name func() string) Decision {
 	c.request = scope.From(ctx)
 	noted := s.meter.begin(c)
 	var l *liveRule
-	if s.carried {
+	if s.chooser != nil {
+		l = s.chooser.choose(ctx, c, name)
+	}
+	if l == nil && s.carried {
 		l = luggageOf(ctx).find(c)
 	}
 	if l == nil {

@@ -194,6 +194,8 @@ func (inj *Injector) Delete(id string) bool {
 		return false
 	case l.carried():
 		inj.takeBack(inj.carriageOf(l))
+	case inj.chosen[id] == l:
+		inj.endChosen(l)
 	default:
 		inj.remove(l)
 	}
@@ -220,14 +222,15 @@ func (inj *Injector) Halt() []Rule {
 // endAll ends every rule, those that requests carry included, and returns them.
 // The caller holds mu.
 func (inj *Injector) endAll() []Rule {
-	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()))
+	ending := slices.Concat(inj.ordered, slices.Collect(inj.carried.rules()), inj.chosenRules())
 	clear(inj.rules)
+	clear(inj.chosen)
 	inj.carried.clear()
 	inj.ordered = nil
 	inj.tally = tally{}
 	inj.updateUses()
 	for _, p := range inj.points.all() {
-		p.change(func(s *snapshot) { *s = snapshot{meter: s.meter} })
+		p.change(func(s *snapshot) { *s = snapshot{meter: s.meter, chooser: s.chooser} })
 	}
 	ended := make([]Rule, len(ending))
 	for i, l := range ending {

@@ -79,7 +79,7 @@ func (inj *Injector) register(kind Kind, name string) *Point {
 	}
 	if !inj.Disabled() {
 		m := newMeter(inj.watch)
-		p.change(func(s *snapshot) { s.carried, s.meter = inj.carried.any(), m })
+		p.change(func(s *snapshot) { s.carried, s.meter, s.chooser = inj.carried.any(), m, inj.chooser })
 		inj.publishAt(p, ruleChange{come: inj.ordered})
 	}
 	if kind.PassesOn {

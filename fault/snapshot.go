@@ -16,12 +16,13 @@ type snapshot struct {
 	byRequest  map[string][]*liveRule // those for a request
 	carried    bool                   // some request carries a rule of its own
 	meter      *meter                 // nil: nobody watches
+	chooser    Chooser                // nil: nobody is asked but the rules
 }
 
-// orIdle returns s, or nil, the idle state, if there is nothing to ask and nobody
+// orIdle returns s, or nil, the idle state, if there is nobody to ask and nobody
 // watches.
 func (s snapshot) orIdle() *snapshot {
-	if len(s.rules) == 0 && !s.carried && s.meter == nil {
+	if len(s.rules) == 0 && !s.carried && s.meter == nil && s.chooser == nil {
 		return nil
 	}
 	return &s

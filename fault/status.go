@@ -69,7 +69,7 @@ func (inj *Injector) Status() Status {
 		Service:        inj.service,
 		Disabled:       inj.Disabled(),
 		Halted:         inj.halted,
-		Rules:          len(inj.ordered) + len(slices.Collect(inj.carried.rules())),
+		Rules:          len(inj.ordered) + len(slices.Collect(inj.carried.rules())) + len(inj.chosen),
 		Points:         len(inj.points.all()),
 		Held:           inj.held.Load(),
 		Overflow:       inj.points.overflow.Load(),
@@ -93,8 +93,9 @@ func (inj *Injector) Rules() []RuleStatus {
 	defer inj.mu.Unlock()
 	carried := inj.carried.sorted()
 	points := inj.sortedPoints()
-	statuses := make([]RuleStatus, 0, len(carried)+len(inj.ordered))
-	for _, l := range slices.Concat(carried, inj.ordered) {
+	chosen := inj.chosenRules()
+	statuses := make([]RuleStatus, 0, len(carried)+len(chosen)+len(inj.ordered))
+	for _, l := range slices.Concat(carried, chosen, inj.ordered) {
 		statuses = append(statuses, inj.statusOf(l, points))
 	}
 	return statuses
@@ -124,7 +125,7 @@ func (inj *Injector) find(id string) *liveRule {
 			return l
 		}
 	}
-	return nil
+	return inj.chosen[id]
 }
 
 func (inj *Injector) statusOf(l *liveRule, points []*Point) RuleStatus {

@@ -78,6 +78,7 @@ func newRoot(s *streams) *cobra.Command {
 		newEvents(s),
 		newExplain(s),
 		newAudit(s),
+		newCritical(s),
 		newCompletion(s),
 		newVersion(s),
 	)

@@ -12,9 +12,6 @@ import (
 	"github.com/misfit-go/misfit/scope"
 )
 
-// edgeTimeout is how long a user waits before the edge gives up.
-const edgeTimeout = 20 * time.Second
-
 // customerOf tells the middleware whose request this is. A real shop takes the
 // customer from the session that it has authenticated, not from a header.
 //
@@ -28,12 +25,14 @@ func customerOf(r *http.Request) scope.Request {
 type edge struct {
 	product string
 	client  *http.Client
+	timeout time.Duration // of what a user waits for
 }
 
-func newEdge(inj *fault.Injector, productURL string) http.Handler {
+func newEdge(inj *fault.Injector, productURL string, timeout time.Duration) http.Handler {
 	e := &edge{
 		product: productURL,
 		client:  &http.Client{Transport: httpmw.Transport(inj, "product", newTransport())},
+		timeout: timeout,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products/{id}", e.page)
@@ -43,7 +42,7 @@ func newEdge(inj *fault.Injector, productURL string) http.Handler {
 }
 
 func (e *edge) page(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), e.timeout)
 	defer cancel()
 	e.relay(ctx, w, http.MethodGet, "/products/"+r.PathValue("id"), nil)
 }
@@ -54,7 +53,7 @@ func (e *edge) prices(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *edge) order(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), edgeTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), e.timeout)
 	defer cancel()
 	order, err := io.ReadAll(http.MaxBytesReader(w, r.Body, orderBytes))
 	if err != nil {

@@ -25,8 +25,9 @@
 // fallback outside them), prices.go (a stream that breaks and is resumed),
 // stock.go (an injection point under database/sql, and a transaction that can
 // be asked for again), orders.go (who asks again), service.go (one injector and
-// one control endpoint for each service) and chapters.go (rules put, widened and
-// taken back over HTTP). No handler knows of faults.
+// one control endpoint for each service), chapters.go (rules put, widened and
+// taken back over HTTP) and explore_test.go (what the shop survives, in go test).
+// No handler knows of faults.
 package main
 
 import (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
@@ -15,9 +14,8 @@ import (
 )
 
 const (
-	orderTries   = 3
-	orderTimeout = 6 * time.Second // of one try; all of them fit into what a user waits
-	orderBytes   = 4 << 10         // of an order, as it comes over HTTP
+	orderTries = 3
+	orderBytes = 4 << 10 // of an order, as it comes over HTTP
 )
 
 // An order is for some of one product.
@@ -42,15 +40,16 @@ type orderPolicy = failsafe.Executor[*inventorypb.PlaceOrderResponse]
 // placed the order or not, and nowhere else: a refusal is an answer.
 func newOrderPolicy() orderPolicy {
 	return failsafe.With(retrypolicy.NewBuilder[*inventorypb.PlaceOrderResponse]().
-		HandleIf(func(_ *inventorypb.PlaceOrderResponse, err error) bool { return outcomeUnknown(err) }).
+		HandleIf(func(_ *inventorypb.PlaceOrderResponse, err error) bool { return unanswered(err) }).
 		WithMaxAttempts(orderTries).
 		WithDelay(retryPause).
 		ReturnLastFailure().
 		Build())
 }
 
-// outcomeUnknown reports whether nobody knows what became of an order.
-func outcomeUnknown(err error) bool {
+// unanswered reports whether inventory may have done what it was asked or not:
+// nobody knows.
+func unanswered(err error) bool {
 	code := status.Code(err)
 	return code == codes.Unavailable || code == codes.DeadlineExceeded
 }
@@ -66,7 +65,7 @@ func (p *product) order(w http.ResponseWriter, r *http.Request) {
 	placed, err := p.orderPolicy.WithContext(r.Context()).GetWithExecution(
 		func(try failsafe.Execution[*inventorypb.PlaceOrderResponse]) (*inventorypb.PlaceOrderResponse, error) {
 			tries = try.Attempts()
-			ctx, cancel := context.WithTimeout(try.Context(), orderTimeout)
+			ctx, cancel := context.WithTimeout(try.Context(), p.timeouts.inventory)
 			defer cancel()
 			return p.inventory.PlaceOrder(ctx, &inventorypb.PlaceOrderRequest{OrderId: o.ID, Product: o.Product, Quantity: o.Quantity})
 		})

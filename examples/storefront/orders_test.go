@@ -33,7 +33,7 @@ func TestOrders(t *testing.T) {
 	reset := fault.Fault{Error: &fault.ErrorFault{Class: fault.Reset}}
 	lostReply := fault.Fault{LostReply: true}
 	eachDatabase(t, func(t *testing.T, postgres string) {
-		shop, err := openShop(t.Context(), 0, time.Second, postgres)
+		shop, err := openShop(t.Context(), shopConfig{timeouts: patientWith(time.Second), postgres: postgres})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestOrders(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, postgres string) {
-		shop, err := openShop(t.Context(), 0, time.Second, postgres)
+		shop, err := openShop(t.Context(), shopConfig{timeouts: patientWith(time.Second), postgres: postgres})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestRefused(t *testing.T) {
 func TestSameOrderAtOnce(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, postgres string) {
-		shop, err := openShop(t.Context(), 0, time.Second, postgres)
+		shop, err := openShop(t.Context(), shopConfig{timeouts: patientWith(time.Second), postgres: postgres})
 		if err != nil {
 			t.Fatal(err)
 		}

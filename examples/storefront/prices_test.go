@@ -13,7 +13,7 @@ import (
 // that has come to its end.
 func TestFeedEnds(t *testing.T) {
 	t.Parallel()
-	shop, err := openShop(t.Context(), 0, time.Second, "")
+	shop, err := openShop(t.Context(), shopConfig{timeouts: patientWith(time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}

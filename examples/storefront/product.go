@@ -22,6 +22,7 @@ import (
 
 const (
 	ratingsAttempts = 2
+	stockAttempts   = 2
 	retryPause      = 20 * time.Millisecond
 )
 
@@ -51,7 +52,9 @@ type product struct {
 	// That is well worth an experiment, but not this one.
 	ratingsPolicy failsafe.Executor[*rating]
 
+	stockPolicy stockPolicy
 	orderPolicy orderPolicy
+	timeouts    timeouts
 
 	inventory     inventorypb.InventoryClient
 	inventoryConn *grpc.ClientConn
@@ -61,7 +64,7 @@ type product struct {
 // and grpc.client:inventory. They are innermost, right around the transport and
 // last among the dial options, so that the timeout, the retries and the fallback
 // see an injected fault as they would see a real one.
-func newProduct(inj *fault.Injector, ratingsURL, inventoryAddr string, ratingsTimeout time.Duration) (*product, error) {
+func newProduct(inj *fault.Injector, ratingsURL, inventoryAddr string, wait timeouts) (*product, error) {
 	inventoryConn, err := grpc.NewClient(inventoryAddr, append(
 		[]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())},
 		grpcint.DialOptions(inj, "inventory")...)...)
@@ -74,9 +77,11 @@ func newProduct(inj *fault.Injector, ratingsURL, inventoryAddr string, ratingsTi
 		ratingsPolicy: failsafe.With[*rating](
 			fallback.NewWithResult[*rating](nil),
 			retrypolicy.NewBuilder[*rating]().WithMaxAttempts(ratingsAttempts).WithDelay(retryPause).Build(),
-			timeout.New[*rating](ratingsTimeout), // of each attempt
+			timeout.New[*rating](wait.ratings), // of each attempt
 		),
+		stockPolicy:   newStockPolicy(),
 		orderPolicy:   newOrderPolicy(),
+		timeouts:      wait,
 		inventory:     inventorypb.NewInventoryClient(inventoryConn),
 		inventoryConn: inventoryConn,
 	}, nil
@@ -94,7 +99,12 @@ func (p *product) close() error { return p.inventoryConn.Close() }
 
 func (p *product) page(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	inStock, err := p.inventory.GetStock(r.Context(), &inventorypb.GetStockRequest{Product: id})
+	inStock, err := p.stockPolicy.WithContext(r.Context()).GetWithExecution(
+		func(attempt failsafe.Execution[*inventorypb.GetStockResponse]) (*inventorypb.GetStockResponse, error) {
+			ctx, cancel := context.WithTimeout(attempt.Context(), p.timeouts.inventory)
+			defer cancel()
+			return p.inventory.GetStock(ctx, &inventorypb.GetStockRequest{Product: id})
+		})
 	if err != nil { // nothing to sell without it
 		http.Error(w, "inventory: "+err.Error(), httpStatus(err))
 		return
@@ -108,6 +118,19 @@ func (p *product) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, productPage{Product: id, Stock: &stock{inStock.GetLeft()}, Ratings: rated, Degraded: rated == nil})
+}
+
+type stockPolicy = failsafe.Executor[*inventorypb.GetStockResponse]
+
+// newStockPolicy is around every question for what is in stock: one answer that
+// is lost is no reason to be without a page.
+func newStockPolicy() stockPolicy {
+	return failsafe.With(retrypolicy.NewBuilder[*inventorypb.GetStockResponse]().
+		HandleIf(func(_ *inventorypb.GetStockResponse, err error) bool { return unanswered(err) }).
+		WithMaxAttempts(stockAttempts).
+		WithDelay(retryPause).
+		ReturnLastFailure().
+		Build())
 }
 
 // get asks another service for one thing.

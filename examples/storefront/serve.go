@@ -18,14 +18,14 @@ const byHand = 2 * time.Second
 // serveByHand opens the shop, says what there is to try, and keeps it open
 // until ctx ends.
 func serveByHand(ctx context.Context, out io.Writer, port int, postgres string) error {
-	shop, err := openShop(ctx, port, byHand, postgres)
+	shop, err := openShop(ctx, shopConfig{firstPort: port, timeouts: patientWith(byHand), postgres: postgres})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The shop is open, until Ctrl-C. Ratings has %v and %d attempts, inventory as long as\n"+
-		"the edge waits: %v. Every service has a control endpoint at %s/, that of\n"+
+	fmt.Fprintf(out, "The shop is open, until Ctrl-C. Ratings has %v and %d attempts, inventory %v and %d.\n"+
+		"Every service has a control endpoint at %s/, that of\n"+
 		"inventory beside its gRPC port, at %s. Stock and orders are in %s.\n",
-		byHand, ratingsAttempts, edgeTimeout, controlPath, shop.inventory.url, shop.database.what)
+		byHand, ratingsAttempts, defaultTimeouts().inventory, stockAttempts, controlPath, shop.inventory.url, shop.database.what)
 	todo, err := commands(shop)
 	if err != nil {
 		return errors.Join(err, shop.close())

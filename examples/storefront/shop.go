@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/misfit-go/misfit/examples/storefront/inventorypb"
+	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/httpmw"
 	"github.com/misfit-go/misfit/token"
 )
@@ -26,10 +27,35 @@ type shop struct {
 	tokens *token.Verifier
 }
 
-// openShop starts the services on ports from firstPort on, or on any that are
-// free if it is 0. Inventory's database is in SQLite, or in the PostgreSQL that
-// postgres names.
-func openShop(ctx context.Context, firstPort int, ratingsTimeout time.Duration, postgres string) (*shop, error) {
+// A shopConfig says how to open a shop.
+type shopConfig struct {
+	firstPort int // of those the services answer at; 0: any that are free
+	timeouts  timeouts
+	postgres  string          // names the one that inventory's database is in; empty: SQLite
+	injector  *fault.Injector // of all services, as in one process; nil: one each
+}
+
+// Timeouts say how long one waits for another. Those of one place hold all the
+// attempts of the place behind it.
+type timeouts struct {
+	edge      time.Duration // for product: what a user waits
+	inventory time.Duration // in each attempt
+	ratings   time.Duration // in each attempt
+}
+
+func defaultTimeouts() timeouts {
+	return timeouts{edge: 20 * time.Second, inventory: 6 * time.Second, ratings: 800 * time.Millisecond}
+}
+
+// patientWith returns the default but for ratings.
+func patientWith(ratings time.Duration) timeouts {
+	t := defaultTimeouts()
+	t.ratings = ratings
+	return t
+}
+
+// openShop starts the services.
+func openShop(ctx context.Context, config shopConfig) (*shop, error) {
 	tester, err := newTester()
 	if err != nil {
 		return nil, err
@@ -39,17 +65,23 @@ func openShop(ctx context.Context, firstPort int, ratingsTimeout time.Duration, 
 		return nil, err
 	}
 	hits := new(hitLog)
+	newService := func(name string) *service {
+		if config.injector != nil {
+			return &service{name: name, inj: config.injector}
+		}
+		return newService(name, hits, tokens)
+	}
 	s := &shop{
-		edge:      newService("edge", hits, tokens),
-		product:   newService("product", hits, tokens),
-		ratings:   newService("ratings", hits, tokens),
-		inventory: newService("inventory", hits, tokens),
+		edge:      newService("edge"),
+		product:   newService("product"),
+		ratings:   newService("ratings"),
+		inventory: newService("inventory"),
 		hits:      hits,
 		calls:     new(callLog),
 		tester:    tester,
 		tokens:    tokens,
 	}
-	if err := s.open(ctx, firstPort, ratingsTimeout, postgres); err != nil {
+	if err := s.open(ctx, config); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -57,14 +89,14 @@ func openShop(ctx context.Context, firstPort int, ratingsTimeout time.Duration, 
 
 // open starts them from the inside out, since each has to know where those
 // behind it are.
-func (s *shop) open(ctx context.Context, firstPort int, ratingsTimeout time.Duration, postgres string) (err error) {
+func (s *shop) open(ctx context.Context, config shopConfig) (err error) {
 	addr := func(i int) string {
-		if firstPort == 0 {
+		if config.firstPort == 0 {
 			return "127.0.0.1:0"
 		}
-		return fmt.Sprintf("127.0.0.1:%d", firstPort+i)
+		return fmt.Sprintf("127.0.0.1:%d", config.firstPort+i)
 	}
-	if s.database, err = openDatabase(ctx, postgres); err != nil {
+	if s.database, err = openDatabase(ctx, config.postgres); err != nil {
 		return err
 	}
 	s.inventory.whenStopped(func(context.Context) error { return s.database.close() })
@@ -85,7 +117,7 @@ func (s *shop) open(ctx context.Context, firstPort int, ratingsTimeout time.Dura
 	if err := s.ratings.serveHTTP(addr(2), ratingsHandler()); err != nil {
 		return err
 	}
-	p, err := newProduct(s.product.inj, s.ratings.url, s.inventory.grpcAddr, ratingsTimeout)
+	p, err := newProduct(s.product.inj, s.ratings.url, s.inventory.grpcAddr, config.timeouts)
 	if err != nil {
 		return err
 	}
@@ -93,7 +125,7 @@ func (s *shop) open(ctx context.Context, firstPort int, ratingsTimeout time.Dura
 	if err := s.product.serveHTTP(addr(1), p.handler()); err != nil {
 		return err
 	}
-	return s.edge.serveHTTP(addr(0), newEdge(s.edge.inj, s.product.url), httpmw.PublicEndpoint(), httpmw.Identify(customerOf))
+	return s.edge.serveHTTP(addr(0), newEdge(s.edge.inj, s.product.url, config.timeouts.edge), httpmw.PublicEndpoint(), httpmw.Identify(customerOf))
 }
 
 // services lists them from the users inwards.

@@ -37,14 +37,13 @@ type stockroom struct{ db *sql.DB }
 // openStockroom makes the service's injection point sql:stock-db: what
 // database/sql asks of the driver passes it, and so do connections and commits.
 func openStockroom(ctx context.Context, inj *fault.Injector, d *database) (*stockroom, error) {
+	if err := (&stockroom{d.plain}).fill(ctx); err != nil { // no fault of the service's is in that
+		return nil, err
+	}
 	db := sql.OpenDB(sqldriver.Wrap(d.connector, inj, "stock-db"))
 	db.SetMaxOpenConns(mostConnections)
 	db.SetMaxIdleConns(mostConnections)
-	s := &stockroom{db}
-	if err := s.fill(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return s, nil
+	return &stockroom{db}, nil
 }
 
 func (s *stockroom) close() error { return s.db.Close() }

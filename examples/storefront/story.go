@@ -53,7 +53,7 @@ type story struct {
 // tell opens a shop, tells the story and closes the shop. It returns errClaims
 // if something did not turn out as claimed.
 func tell(ctx context.Context, plan plan, postgres string, out *report) error {
-	shop, err := openShop(ctx, 0, plan.ratingsTimeout, postgres)
+	shop, err := openShop(ctx, shopConfig{timeouts: patientWith(plan.ratingsTimeout), postgres: postgres})
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func TestStory(t *testing.T) {
 // TestCommands sends what -serve tells people to type.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	shop, err := openShop(t.Context(), 0, 300*time.Millisecond, "")
+	shop, err := openShop(t.Context(), shopConfig{timeouts: patientWith(300 * time.Millisecond)})
 	if err != nil {
 		t.Fatal(err)
 	}

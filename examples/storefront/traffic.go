@@ -33,7 +33,7 @@ type users struct {
 }
 
 func newUsers(edgeURL string) *users {
-	return &users{edge: edgeURL, client: &http.Client{Transport: newTransport(), Timeout: 2 * edgeTimeout}}
+	return &users{edge: edgeURL, client: &http.Client{Transport: newTransport(), Timeout: 2 * defaultTimeouts().edge}}
 }
 
 // customerNames returns c-000, c-001 and so on.

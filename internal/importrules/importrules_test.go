@@ -21,19 +21,20 @@ import (
 )
 
 const (
-	module   = "github.com/misfit-go/misfit"
-	scope    = module + "/scope"
-	fault    = module + "/fault"
-	httpmw   = module + "/httpmw"
-	grpcint  = module + "/grpcint"
-	sqldrv   = module + "/sqldriver"
-	control  = module + "/control"
-	rulefile = module + "/control/rulefile"
-	auditlog = module + "/control/audit"
-	blackout = module + "/control/blackout"
-	token    = module + "/token"
-	internal = module + "/internal/..."
-	watching = module + "/internal/filewatch"
+	module    = "github.com/misfit-go/misfit"
+	scope     = module + "/scope"
+	fault     = module + "/fault"
+	httpmw    = module + "/httpmw"
+	grpcint   = module + "/grpcint"
+	sqldrv    = module + "/sqldriver"
+	control   = module + "/control"
+	rulefile  = module + "/control/rulefile"
+	auditlog  = module + "/control/audit"
+	blackout  = module + "/control/blackout"
+	token     = module + "/token"
+	faulttest = module + "/faulttest"
+	internal  = module + "/internal/..."
+	watching  = module + "/internal/filewatch"
 
 	xxhash  = "github.com/cespare/xxhash/v2"
 	memdb   = "github.com/hashicorp/go-memdb/..."
@@ -82,6 +83,8 @@ var directions = []direction{
 	{rulefile, []string{internal, fault, yaml}},
 	{auditlog, []string{internal}},
 	{blackout, []string{fault, gocron}},
+	{faulttest, []string{internal, scope, fault}},
+	{faulttest + "/internal/...", []string{internal, faulttest + "/...", scope, fault, httpmw, grpcint, sqldrv, grpc, proto}}, // the services of the corpus
 	{token, []string{internal, fault, jose, rate}},
 	{watching, nil},
 	{internal, slices.Concat(otelAPI, []string{internal, sfv})},
@@ -101,7 +104,7 @@ type ban struct {
 }
 
 var bans = []ban{
-	{[]string{scope, fault, httpmw, sqldrv, control, rulefile}, grpc, "only users of grpcint compile grpc"},
+	{[]string{scope, fault, httpmw, sqldrv, control, rulefile, faulttest}, grpc, "only users of grpcint compile grpc"},
 	{[]string{scope, fault, httpmw, sqldrv, grpcint, rulefile}, memdb, "only users of control compile go-memdb"},
 	{[]string{scope, fault, httpmw, grpcint, control, rulefile}, sqllex, "only users of sqldriver compile a lexer of SQL"},
 	{[]string{scope, fault, httpmw, grpcint, sqldrv, control, rulefile}, jose + "/...", "only users of token compile a library for signatures"},

@@ -1,0 +1,7 @@
+//go:build !forgotten
+
+package firsttest
+
+import "time"
+
+const ratingsTimeout = time.Second
