@@ -42,12 +42,16 @@ type Injector struct {
 	meters     metric.MeterProvider // nil: the global one
 	telemetry  telemetry            // empty where disabled
 
-	uses           atomic.Uint32 // what the process has use for a request's identity for: use bits
+	uses atomic.Uint32 // what the process has use for a request's identity for: use bits
+
+	// What calls read is not on a cache line that hits write to.
+	_              [64]byte
 	held           atomic.Int64
 	tokenFaults    atomic.Int64 // calls that tokens fault now
 	problems       atomic.Uint64
 	observerPanics atomic.Uint64
 	reports        limiter
+	_              [64]byte
 
 	points    registry
 	carried   carriages
