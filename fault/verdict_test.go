@@ -310,3 +310,27 @@ func TestVerdictsInTheLog(t *testing.T) {
 		require.Contains(t, log.String(), `level=INFO msg="fault verdict" service=shop point=custom:db operation=x rule=r source=code verdict=degraded endpoint="GET /a" latency=1s baseline=1s because="no stars"`)
 	})
 }
+
+// TestSlowAsOthersAre is not degraded: where one request in ten takes long, one that
+// takes as long may have met a fault or not.
+func TestSlowAsOthersAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj, p := judged(t, fault.VerdictSettings{MinBaseline: 10}, rule("r", unavailable))
+		request := func(took time.Duration, calls ...string) {
+			ctx, trial := inj.BeginTrial(t.Context())
+			for _, op := range calls {
+				_ = p.Inject(ctx, fault.Operation{Name: op})
+			}
+			time.Sleep(took)
+			trial.End(fault.Outcome{Endpoint: page("/a")})
+		}
+		for range 9 {
+			request(10 * time.Millisecond)
+		}
+		request(time.Second)
+		request(900*time.Millisecond, "x")
+		request(time.Second+1, "x")
+		got := inj.Verdicts().Rows[0]
+		require.Equal(t, []uint64{1, 1, 0, 0}, []uint64{got.Masked, got.Degraded, got.Surfaced, got.Unmeasured})
+	})
+}
