@@ -85,8 +85,8 @@ func (b *Breaker) validate() error {
 // takes the fault away, and waits for calls to get through and succeed; and has the
 // Harmless faults happen. Times are told to a twentieth of OpenFor.
 //
-// Made for a bubble of [testing/synctest], where it takes no time. Outside it takes
-// about four times OpenFor.
+// Made for a bubble of [testing/synctest], where it takes no time. Outside it takes a
+// little more than three times OpenFor, and once more for each of Harmless.
 func VerifyBreaker(t testing.TB, r *Recorder, b Breaker) []Finding {
 	t.Helper()
 	if err := b.validate(); err != nil {
