@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,10 +125,14 @@ func TestVerifyBreaker(t *testing.T) {
 		{
 			name: "calls get through, and go on failing", want: "never recovers", text: `22 of 42 calls got through; the last returned "stale"`,
 			spec: func(b *faulttest.Breaker) {
-				call, stale := b.Call, false
+				call := b.Call
+				var stale atomic.Bool
 				b.Call = func(ctx context.Context) error {
 					err := call(ctx)
-					if stale = stale || errors.Is(err, errOpen); err == nil && stale {
+					if errors.Is(err, errOpen) {
+						stale.Store(true)
+					}
+					if err == nil && stale.Load() {
 						return errors.New("stale")
 					}
 					return err
