@@ -85,8 +85,8 @@ func (b *Breaker) validate() error {
 // takes the fault away, and waits for calls to get through and succeed; and has the
 // Harmless faults happen. Times are told to a twentieth of OpenFor.
 //
-// Made for a bubble of [testing/synctest], where it takes no time. Outside it takes
-// about four times OpenFor.
+// Made for a bubble of [testing/synctest], where it takes no time. Outside it takes a
+// little more than three times OpenFor, and once more for each of Harmless.
 func VerifyBreaker(t testing.TB, r *Recorder, b Breaker) []Finding {
 	t.Helper()
 	if err := b.validate(); err != nil {
@@ -267,8 +267,8 @@ func (v *breakerCheck) tries() bool {
 	}
 	switch {
 	case leaks > 0:
-		v.found(CallsWhileOpen, v.Point, "%s reached it while open, the first %s after it opened: it is to let none through for %s (%s made)",
-			count(leaks, "call"), readable(first.Round(v.step/10)), readable(v.OpenFor), count(asked, "call"))
+		v.found(CallsWhileOpen, v.Point, "%s reached it while open, the first %s after it opened: it is to let none through for %s (Call was made %s)",
+			count(leaks, "call"), readable(first.Round(v.step/10)), readable(v.OpenFor), count(asked, "time"))
 		return false // nobody knows when to look for what is half-open
 	case lastShut.Sub(v.openBy) > v.OpenFor+v.step:
 		v.openFor = first
@@ -312,7 +312,7 @@ func (v *breakerCheck) probes() {
 	wg.Wait()
 	n := v.reached(v.Point) - before
 	if n < v.Probes || n > v.Probes+v.Slack {
-		v.found(WrongProbes, v.Point, "half-open, it let %s through at once, not %d (%s made)", count(n, "call"), v.Probes, count(v.Probes+v.Slack+extra, "call"))
+		v.found(WrongProbes, v.Point, "half-open, it let %s through at once, not %d (Call was made %s)", count(n, "call"), v.Probes, count(v.Probes+v.Slack+extra, "time"))
 	}
 	v.inject(v.rule, v.Fault, v.Point)
 	v.reopens(max(n, v.Probes+1))

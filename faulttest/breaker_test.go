@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,21 +114,25 @@ func TestVerifyBreaker(t *testing.T) {
 		{name: "late", wrong: func(c *circuit) { c.threshold = 7 }, want: "opens late", text: "opened after 7 failures, not 5"},
 		{name: "late, within what is allowed", wrong: func(c *circuit) { c.threshold = 7 }, spec: func(b *faulttest.Breaker) { b.Slack = 2; b.Probes = 1 }},
 		{name: "never opens", wrong: func(c *circuit) { c.threshold = 1000 }, want: "never opens", text: "40 calls in a row failed, all reached the dependency: it is to open after 5"},
-		{name: "leaks", wrong: func(c *circuit) { c.leak = 6 }, want: "calls while open", text: "3 calls reached it while open, the first 7.5s after it opened: it is to let none through for 30s (18 calls made)"},
+		{name: "leaks", wrong: func(c *circuit) { c.leak = 6 }, want: "calls while open", text: "3 calls reached it while open, the first 7.5s after it opened: it is to let none through for 30s (Call was made 18 times)"},
 		{name: "opens for too short", wrong: func(c *circuit) { c.openFor = 10 * time.Second }, want: "calls while open", text: "the first 10.5"},
 		{name: "opens for too long", wrong: func(c *circuit) { c.openFor = time.Minute }, want: "tries late", text: "let the first call through 1m after it opened, not 30s", spec: func(b *faulttest.Breaker) { b.RecoverWithin = 2 * time.Minute }},
 		{name: "never half-open", wrong: func(c *circuit) { c.stuckOpen = true }, want: "never tries, never recovers", text: "did not recover within 1m after the rule was removed: 0 of 42 calls got through; the last returned \"open\""},
-		{name: "one probe only", wrong: func(c *circuit) { c.probes = 1 }, want: "wrong probes", text: "let 1 call through at once, not 2 (5 calls made)"},
+		{name: "one probe only", wrong: func(c *circuit) { c.probes = 1 }, want: "wrong probes", text: "let 1 call through at once, not 2 (Call was made 5 times)"},
 		{name: "three probes", wrong: func(c *circuit) { c.probes = 3 }, want: "wrong probes", text: "let 3 calls through at once, not 2"},
 		{name: "half-open for good", wrong: func(c *circuit) { c.trusting = true }, want: "never opens again", text: "let 41 calls through that failed, and did not open again"},
 		{name: "does not close", wrong: func(c *circuit) { c.latch = true }, want: "never recovers", text: "2 of 42 calls got through"},
 		{
 			name: "calls get through, and go on failing", want: "never recovers", text: `22 of 42 calls got through; the last returned "stale"`,
 			spec: func(b *faulttest.Breaker) {
-				call, stale := b.Call, false
+				call := b.Call
+				var stale atomic.Bool
 				b.Call = func(ctx context.Context) error {
 					err := call(ctx)
-					if stale = stale || errors.Is(err, errOpen); err == nil && stale {
+					if errors.Is(err, errOpen) {
+						stale.Store(true)
+					}
+					if err == nil && stale.Load() {
 						return errors.New("stale")
 					}
 					return err

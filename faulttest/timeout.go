@@ -75,8 +75,8 @@ func (w Worst) String() string {
 // What is measured is what happens, whatever makes it happen: a deadline of the
 // context, an [net/http.Client]'s Timeout, a transport's or driver's own, a timer
 // beside the call. What is not found: timeouts of what is beneath the injection point,
-// such as dialling; dependencies that only answer slowly; two that are silent at once;
-// and code that Call does not get to.
+// such as dialling, or a gRPC service config's; dependencies that only answer slowly;
+// two that are silent at once; and code that Call does not get to.
 //
 // Made for a bubble of [testing/synctest], where minutes take no time.
 func VerifyTimeouts(t testing.TB, r *Recorder, x Timeouts) ([]Worst, []Finding) {

@@ -2,6 +2,7 @@ package faulttest_test
 
 import (
 	"context"
+	"database/sql"
 	"io"
 	"net/http"
 	"testing"
@@ -11,7 +12,9 @@ import (
 	"github.com/misfit-go/misfit/fault"
 	"github.com/misfit-go/misfit/faulttest"
 	"github.com/misfit-go/misfit/faulttest/internal/corpus"
+	"github.com/misfit-go/misfit/faulttest/internal/corpus/orderdb"
 	"github.com/misfit-go/misfit/httpmw"
+	"github.com/misfit-go/misfit/sqldriver"
 	"github.com/stretchr/testify/require"
 )
 
@@ -236,5 +239,32 @@ func TestVerifyTimeoutsMisused(t *testing.T) {
 				time.Sleep(2 * time.Hour) // for the call that does not return
 			})
 		})
+	}
+}
+
+// Databases are silent in the middle of rows, too.
+func TestVerifyTimeoutsOfSQL(t *testing.T) {
+	for want, timeout := range map[string]time.Duration{"": time.Second, "no deadline on this call": time.Hour} {
+		findings, log := verified(t, func(t testing.TB, r *faulttest.Recorder) []faulttest.Finding {
+			store := new(orderdb.Database)
+			store.Put(map[string]int64{"a": 1, "b": 2})
+			db := sql.OpenDB(sqldriver.Wrap(store, r.Injector(), "orders-db"))
+			t.Cleanup(func() { _ = db.Close() })
+			worst, findings := faulttest.VerifyTimeouts(t, r, faulttest.Timeouts{Call: within(timeout, func(ctx context.Context) error {
+				rows, err := db.QueryContext(ctx, orderdb.All)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = rows.Close() }()
+				for rows.Next() {
+				}
+				return rows.Err()
+			})})
+			require.Len(t, worst, 2)
+			require.Equal(t, "stall", worst[1].Silence)
+			require.Equal(t, timeout > time.Minute, worst[1].Endless)
+			return findings
+		})
+		require.Equal(t, want, faulttest.FlawsOf(findings), log)
 	}
 }

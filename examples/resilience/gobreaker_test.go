@@ -66,7 +66,7 @@ func TestRatingsBreakerMistakes(t *testing.T) {
 		{
 			"MaxRequests is of calls when half-open, not of calls at once",
 			func(s *gobreaker.Settings) { s.MaxRequests = 10 },
-			"wrong probes", "let 4 calls through at once, not 1 (4 calls made)",
+			"wrong probes", "let 4 calls through at once, not 1 (Call was made 4 times)",
 		},
 		{
 			"a ratio is of all calls since the interval began, the good ones included",

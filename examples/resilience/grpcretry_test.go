@@ -35,6 +35,10 @@ func (shelf) PlaceOrder(context.Context, *inventorypb.PlaceOrderRequest) (*inven
 // injection point, "grpc.attempt:inventory": what is injected into the whole call is
 // not gRPC's to make again.
 func inventory(t testing.TB, inj *fault.Injector, config string) *resilience.Inventory {
+	return inventoryBy(t, config, grpcint.AttemptDialOptions(inj, "inventory"))
+}
+
+func inventoryBy(t testing.TB, config string, points []grpc.DialOption) *resilience.Inventory {
 	network := newPipes()
 	server := grpc.NewServer()
 	inventorypb.RegisterInventoryServer(server, shelf{})
@@ -44,7 +48,7 @@ func inventory(t testing.TB, inj *fault.Injector, config string) *resilience.Inv
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return network.dial(ctx, "", "") }),
 		grpc.WithDefaultServiceConfig(config),
-	}, grpcint.AttemptDialOptions(inj, "inventory")...)...)
+	}, points...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = conn.Close()
@@ -95,6 +99,9 @@ func TestInventoryAmplification(t *testing.T) {
 			})
 			for _, f := range factors {
 				t.Log(f)
+				if f.Failing == attempt {
+					require.Contains(t, page(t), f.String(), "docs/resilience.md")
+				}
 			}
 			return findings
 		}
@@ -171,6 +178,37 @@ func TestInventoryTimeoutMistakes(t *testing.T) {
 				_, findings := faulttest.VerifyTimeouts(t, r, faulttest.Timeouts{Call: stockOf(client), Caller: 4 * time.Second})
 				return findings
 			})
+		})
+	}
+}
+
+// What is injected into the call as a whole, by DialOptions, is outside of the service
+// config: gRPC neither makes it again nor ends it when the config's timeout is over. A
+// deadline of the context ends it, in the middle of an answer too.
+func TestInventoryAsOneCall(t *testing.T) {
+	left := func(t testing.TB, r *faulttest.Recorder) func(context.Context) error {
+		return stockOf(inventoryBy(t, resilience.InventoryConfig, grpcint.DialOptions(r.Injector(), "inventory")))
+	}
+	rehearse(t, "never retries", "", func(t testing.TB, r *faulttest.Recorder) []faulttest.Finding {
+		return faulttest.VerifyRetries(t, r, faulttest.Retries{Call: left(t, r), Point: "inventory", Attempts: 4})
+	})
+	for want, deadline := range map[string]time.Duration{"": 3 * time.Second, "no deadline on this call": time.Hour} {
+		rehearse(t, want, "", func(t testing.TB, r *faulttest.Recorder) []faulttest.Finding {
+			call := left(t, r)
+			worst, findings := faulttest.VerifyTimeouts(t, r, faulttest.Timeouts{
+				Call: func(ctx context.Context) error {
+					ctx, cancel := context.WithTimeout(ctx, deadline)
+					defer cancel()
+					return call(ctx)
+				},
+				Caller: 4 * time.Second,
+			})
+			require.Equal(t, "grpc.client:inventory", worst[0].Point)
+			require.Equal(t, want != "", worst[0].Endless)
+			if want == "" {
+				require.Len(t, worst, 2, "with no answer, and with one that does not end")
+			}
+			return findings
 		})
 	}
 }

@@ -37,6 +37,11 @@ func rehearse(t *testing.T, want, text string, verify func(t testing.TB, r *faul
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		rehearsal := &rehearsal{TB: t}
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Log(rehearsal.log.String())
+			}
+		})
 		findings := verify(rehearsal, faulttest.New(t))
 		log := rehearsal.log.String()
 		require.Equal(t, want, faulttest.FlawsOf(findings), log)
