@@ -25,6 +25,10 @@
 // it fails where an expected rule never applied, waits until one does, and gives
 // calls and events in an order that is the same in every run.
 //
+// [Critical] finds out which dependencies an ordinary test cannot do without.
+// [VerifyBreaker], [VerifyRetries], [VerifyAmplification] and [VerifyTimeouts] hold
+// what is to protect a service to what it is set to.
+//
 // # Usage
 //
 // What is tested has to make its calls through points of the injector that it is

@@ -36,23 +36,23 @@ func callSQL(inj *fault.Injector) []call {
 // nothing is a database that holds nothing, all of its objects in one.
 type nothing struct{}
 
-func (n nothing) Open(string) (driver.Conn, error)              { return n, nil }
-func (n nothing) Connect(context.Context) (driver.Conn, error)  { return n, nil }
-func (n nothing) Driver() driver.Driver                         { return n }
-func (n nothing) Prepare(string) (driver.Stmt, error)           { return n, nil }
-func (n nothing) Begin() (driver.Tx, error)                     { return n, nil }
-func (n nothing) Close() error                                  { return nil }
-func (n nothing) Commit() error                                 { return nil }
-func (n nothing) Rollback() error                               { return nil }
-func (n nothing) NumInput() int                                 { return -1 }
-func (n nothing) Exec([]driver.Value) (driver.Result, error)    { return driver.ResultNoRows, nil }
-func (n nothing) Query([]driver.Value) (driver.Rows, error)     { return n, nil }
-func (n nothing) Columns() []string                             { return nil }
-func (n nothing) Next([]driver.Value) error                     { return io.EOF }
-func (n nothing) Ping(context.Context) error                    { return nil }
-func (n nothing) ResetSession(context.Context) error            { return nil }
-func (n nothing) IsValid() bool                                 { return true }
-func (n nothing) CheckNamedValue(*driver.NamedValue) error      { return nil }
+func (n nothing) Open(string) (driver.Conn, error)             { return n, nil }
+func (n nothing) Connect(context.Context) (driver.Conn, error) { return n, nil }
+func (n nothing) Driver() driver.Driver                        { return n }
+func (n nothing) Prepare(string) (driver.Stmt, error)          { return n, nil }
+func (n nothing) Begin() (driver.Tx, error)                    { return n, nil }
+func (n nothing) Close() error                                 { return nil }
+func (n nothing) Commit() error                                { return nil }
+func (n nothing) Rollback() error                              { return nil }
+func (n nothing) NumInput() int                                { return -1 }
+func (n nothing) Exec([]driver.Value) (driver.Result, error)   { return driver.ResultNoRows, nil }
+func (n nothing) Query([]driver.Value) (driver.Rows, error)    { return n, nil }
+func (n nothing) Columns() []string                            { return nil }
+func (n nothing) Next([]driver.Value) error                    { return io.EOF }
+func (n nothing) Ping(context.Context) error                   { return nil }
+func (n nothing) ResetSession(context.Context) error           { return nil }
+func (n nothing) IsValid() bool                                { return true }
+func (n nothing) CheckNamedValue(*driver.NamedValue) error     { return nil }
 
 func (n nothing) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
 	return driver.ResultNoRows, nil
