@@ -119,17 +119,20 @@ func (inj *Injector) prepare(rules []Rule, now time.Time) ([]Rule, []time.Durati
 	ttls := make([]time.Duration, len(rules))
 	seen := make(map[string]bool, len(rules))
 	for i, r := range rules {
-		path := ""
-		if len(rules) > 1 {
-			path = problem.Index("rules", i)
+		path := func() string {
+			if len(rules) == 1 {
+				return ""
+			}
+			return problem.Index("rules", i)
 		}
 		if seen[r.ID] {
-			problems.Addf(problem.Join(path, "id"), "%s is given twice", quote(r.ID))
+			problems.Addf(problem.Join(path(), "id"), "%s is given twice", quote(r.ID))
 		}
 		seen[r.ID] = true
 		var err error
-		prepared[i], ttls[i], err = inj.prepareOne(r, now, true)
-		problems.AddAt(path, err)
+		if prepared[i], ttls[i], err = inj.prepareOne(r, now, true); err != nil {
+			problems.AddAt(path(), err)
+		}
 	}
 	if err := problems.Err(); err != nil {
 		return nil, nil, ofRules(rules, err)

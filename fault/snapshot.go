@@ -30,6 +30,9 @@ func (s snapshot) orIdle() *snapshot {
 
 // after returns what follows when the rules of c that are armed here change.
 func (s snapshot) after(c ruleChange) snapshot {
+	if len(c.gone)+len(c.come) > len(s.rules) {
+		return s.anew(c.of(s.rules))
+	}
 	var scan ruleChange
 	customers, requests := make(map[string]*ruleChange), make(map[string]*ruleChange)
 	each := func(l *liveRule, add func(*ruleChange)) {
@@ -52,6 +55,30 @@ func (s snapshot) after(c ruleChange) snapshot {
 	s.scan = scan.of(s.scan)
 	s.byCustomer = reindexed(s.byCustomer, customers)
 	s.byRequest = reindexed(s.byRequest, requests)
+	return s
+}
+
+// anew is after where most rules change, or all: it indexes them from scratch.
+func (s snapshot) anew(rules []*liveRule) snapshot {
+	s.rules, s.scan, s.byCustomer, s.byRequest = rules, nil, nil, nil
+	add := func(index *map[string][]*liveRule, keys []string, l *liveRule) {
+		if *index == nil {
+			*index = make(map[string][]*liveRule, len(rules))
+		}
+		for _, key := range keys {
+			(*index)[key] = append((*index)[key], l)
+		}
+	}
+	for _, l := range rules {
+		switch sc := &l.rule.Scope; {
+		case len(sc.Requests) > 0:
+			add(&s.byRequest, sc.Requests, l)
+		case len(sc.Customers) > 0:
+			add(&s.byCustomer, sc.Customers, l)
+		default:
+			s.scan = append(s.scan, l)
+		}
+	}
 	return s
 }
 

@@ -33,14 +33,18 @@ func Arrive(ctx context.Context, carrier propagation.TextMapCarrier, report func
 	}
 }
 
-// An arrival is the context of a request that nobody has asked about so far.
+// An arrival is the context of a request that arrived. Who it is is read when
+// somebody asks, and all else that it brought when it is to go on.
 type arrival struct {
 	context.Context // of the request, which says nothing of who it is
 	said            saying
 	report          func(error)
 
-	once    sync.Once
-	request *Request
+	whoOnce sync.Once
+	request Request
+	random  bool // its ID
+
+	allOnce sync.Once
 	span    trace.SpanContext
 	bag     baggage.Baggage
 	unread  bool
@@ -54,16 +58,40 @@ func (a *arrival) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// read finds out who the request is.
-func (a *arrival) read() *arrival {
-	a.once.Do(func() {
-		ctx, ignored := Enter(a.Context, &a.said, nil)
-		a.request = From(ctx)
+// who finds out who the request is.
+func (a *arrival) who() *Request {
+	a.whoOnce.Do(func() {
+		known, plain := a.said.identity()
+		switch {
+		case !plain:
+			a.request = *a.read(nil)
+			return
+		case known.ID == "":
+			known.ID, a.random = randomID(), true
+		}
+		a.request = known
+	})
+	return &a.request
+}
+
+// all finds out what else the request brought.
+func (a *arrival) all() *arrival {
+	var identify func() Request
+	if who := a.who(); a.random {
+		identify = func() Request { return Request{ID: who.ID} }
+	}
+	a.read(identify)
+	return a
+}
+
+func (a *arrival) read(identify func() Request) (who *Request) {
+	a.allOnce.Do(func() {
+		ctx, ignored := Enter(a.Context, &a.said, identify)
+		who = From(ctx)
 		a.span, a.bag, a.unread = trace.SpanContextFromContext(ctx), baggage.FromContext(ctx), isUnread(ctx)
-		a.said = saying{}
 		a.report(ignored)
 	})
-	return a
+	return who
 }
 
 // settled returns ctx with all that is known of its request in its own trace and
@@ -74,7 +102,7 @@ func settled(ctx context.Context) context.Context {
 	if !ok {
 		return ctx
 	}
-	a.read()
+	a.all()
 	if !trace.SpanContextFromContext(ctx).IsValid() && a.span.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, a.span)
 	}
@@ -87,11 +115,11 @@ func settled(ctx context.Context) context.Context {
 	case a.unread:
 		ctx = context.WithValue(ctx, unreadKey{}, true)
 	}
-	ctx = context.WithValue(ctx, requestKey{}, a.request)
+	ctx = context.WithValue(ctx, requestKey{}, a.who())
 	if !a.span.HasTraceID() || trace.SpanContextFromContext(ctx).TraceID() == a.span.TraceID() {
 		return ctx
 	}
-	return With(ctx, *a.request) // the trace that carried its ID is another one now
+	return With(ctx, *a.who()) // the trace that carried its ID is another one now
 }
 
 // union returns a with those members of b that it lacks and has room for.
@@ -103,30 +131,3 @@ func union(a, b baggage.Baggage) baggage.Baggage {
 	}
 	return a
 }
-
-// A saying is what a carrier says, as a carrier.
-type saying struct {
-	traceparent, tracestate string
-	baggage                 []string
-}
-
-func (s *saying) Get(key string) string {
-	switch key {
-	case traceparentHeader:
-		return s.traceparent
-	case tracestateHeader:
-		return s.tracestate
-	}
-	return ""
-}
-
-func (s *saying) Values(key string) []string {
-	if key == baggageHeader {
-		return s.baggage
-	}
-	return nil
-}
-
-func (*saying) Set(string, string) {} // nobody writes to what has been said
-
-func (*saying) Keys() []string { return []string{traceparentHeader, tracestateHeader, baggageHeader} }

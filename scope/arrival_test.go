@@ -229,6 +229,11 @@ func TestArriveCost(t *testing.T) {
 	report := func(error) {}
 	ctx := t.Context()
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _ = scope.Arrive(ctx, carrier, report) }), 1.0)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		if scope.From(scope.Arrive(ctx, carrier, report)).ID != arrivedTrace {
+			t.Error("another one")
+		}
+	}), 1.0, "to ask who it is")
 }
 
 // mapped is a carrier whose keys are as they are.

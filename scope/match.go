@@ -41,8 +41,8 @@ func (v Verdict) String() string {
 // A Matcher is a [Scope] made ready to be asked on the call path. It does not
 // count attempts: those need memory, which its user has.
 type Matcher struct {
-	requests   map[string]struct{}
-	customers  map[string]struct{}
+	requests   allowed
+	customers  allowed
 	attributes []attributeCondition
 	percentage bool
 	threshold  uint64
@@ -53,7 +53,37 @@ type Matcher struct {
 
 type attributeCondition struct {
 	name   string
-	values map[string]struct{}
+	values allowed
+}
+
+// allowed are the values that a condition allows. One, as most rules have, is not worth
+// a map.
+type allowed struct {
+	given bool // there is a condition
+	one   string
+	many  map[string]struct{} // nil if there is one, or none
+}
+
+func newAllowed(list []string) allowed {
+	switch len(list) {
+	case 0:
+		return allowed{}
+	case 1:
+		return allowed{given: true, one: list[0]}
+	}
+	many := make(map[string]struct{}, len(list))
+	for _, value := range list {
+		many[value] = struct{}{}
+	}
+	return allowed{given: true, many: many}
+}
+
+func (a *allowed) has(value string) bool {
+	if a.many == nil {
+		return value == a.one
+	}
+	_, ok := a.many[value]
+	return ok
 }
 
 // Matcher compiles a valid scope. The salt stands in for an empty
@@ -62,9 +92,9 @@ func (s Scope) Matcher(salt string) *Matcher {
 	if absent.Machinery {
 		return new(Matcher)
 	}
-	m := &Matcher{requests: set(s.Requests), customers: set(s.Customers), unit: s.Unit}
+	m := &Matcher{requests: newAllowed(s.Requests), customers: newAllowed(s.Customers), unit: s.Unit}
 	for name, values := range s.Attributes {
-		m.attributes = append(m.attributes, attributeCondition{name, set(values)})
+		m.attributes = append(m.attributes, attributeCondition{name, newAllowed(values)})
 	}
 	if s.Percent == nil {
 		return m
@@ -102,19 +132,19 @@ func (m *Matcher) Match(r *Request, n uint64) Verdict {
 	if absent.Machinery {
 		return OutByRequest
 	}
-	if m.requests != nil {
+	if m.requests.given {
 		if r == nil {
 			return OutByRequest
 		}
-		if _, ok := m.requests[r.ID]; !ok {
+		if !m.requests.has(r.ID) {
 			return OutByRequest
 		}
 	}
-	if m.customers != nil {
+	if m.customers.given {
 		if r == nil {
 			return OutByCustomer
 		}
-		if _, ok := m.customers[r.Customer]; !ok {
+		if !m.customers.has(r.Customer) {
 			return OutByCustomer
 		}
 	}
@@ -123,7 +153,7 @@ func (m *Matcher) Match(r *Request, n uint64) Verdict {
 		if !ok {
 			return OutByAttribute
 		}
-		if _, ok := m.attributes[i].values[value]; !ok {
+		if !m.attributes[i].values.has(value) {
 			return OutByAttribute
 		}
 	}
@@ -162,15 +192,4 @@ func (m *Matcher) draw(r *Request, n uint64) Verdict {
 		return In
 	}
 	return OutByPercent
-}
-
-func set(list []string) map[string]struct{} {
-	if len(list) == 0 {
-		return nil
-	}
-	s := make(map[string]struct{}, len(list))
-	for _, entry := range list {
-		s[entry] = struct{}{}
-	}
-	return s
 }

@@ -85,7 +85,7 @@ func From(ctx context.Context) *Request {
 	case *Request:
 		return known
 	case *arrival:
-		return known.read().request
+		return known.who()
 	}
 	return nil
 }

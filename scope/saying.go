@@ -1,0 +1,143 @@
+package scope
+
+import (
+	"strings"
+
+	"github.com/misfit-go/misfit/internal/httptoken"
+)
+
+// A saying is what a carrier says, as a carrier.
+type saying struct {
+	traceparent, tracestate string
+	baggage                 []string
+}
+
+func (s *saying) Get(key string) string {
+	switch key {
+	case traceparentHeader:
+		return s.traceparent
+	case tracestateHeader:
+		return s.tracestate
+	}
+	return ""
+}
+
+func (s *saying) Values(key string) []string {
+	if key == baggageHeader {
+		return s.baggage
+	}
+	return nil
+}
+
+func (*saying) Set(string, string) {} // nobody writes to what has been said
+
+func (*saying) Keys() []string { return []string{traceparentHeader, tracestateHeader, baggageHeader} }
+
+// identity returns who a request is, as [Extract] would, where that can be seen
+// without taking everything apart, and whether it can. It allocates nothing but a map
+// for attributes. What is in any way out of the ordinary is left to Extract.
+func (s *saying) identity() (r Request, plain bool) {
+	if len(s.baggage) == 1 {
+		if plain = r.readPlainly(s.baggage[0]); !plain {
+			return Request{}, false
+		}
+	} else if len(s.baggage) > 1 {
+		return Request{}, false
+	}
+	if r.ID != "" || s.traceparent == "" {
+		return r, true
+	}
+	r.ID, plain = plainTraceID(s.traceparent)
+	return r, plain
+}
+
+// readPlainly reads our members of a baggage header without escapes, properties,
+// spaces or anything else that needs a closer look, and reports whether it is one.
+func (r *Request) readPlainly(header string) bool {
+	if len(header) > maxBaggageBytes || strings.Count(header, ",") >= maxBaggageMembers {
+		return false
+	}
+	for member := range strings.SplitSeq(header, ",") {
+		key, value, found := strings.Cut(member, "=")
+		if !found || value == "" || !httptoken.Valid(key) || !isPlain(value) {
+			return false
+		}
+		if isIdentity(key) && !r.take(key, value) {
+			return false
+		}
+	}
+	return true
+}
+
+// take sets the field for an identity member, unless that is set or is too much.
+func (r *Request) take(key, value string) bool {
+	switch key {
+	case idMember:
+		if r.ID != "" || len(value) > MaxIDBytes {
+			return false
+		}
+		r.ID = value
+	case customerMember:
+		if r.Customer != "" || len(value) > MaxCustomerBytes {
+			return false
+		}
+		r.Customer = value
+	default:
+		name := strings.TrimPrefix(key, attributePrefix)
+		_, known := r.Attributes[name]
+		if known || checkAttributeName(name) != "" || len(value) > MaxAttributeValueBytes || len(r.Attributes) == MaxAttributes {
+			return false
+		}
+		if r.Attributes == nil {
+			r.Attributes = make(map[string]string)
+		}
+		r.Attributes[name] = value
+	}
+	return true
+}
+
+// isPlain reports whether a value of baggage stands for itself: all of it are
+// baggage-octets of W3C Baggage, section 3.3.1.3, and none is a percent sign.
+func isPlain(value string) bool {
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c <= ' ' || c >= 0x7f:
+			return false
+		case c == '"' || c == ',' || c == ';' || c == '\\' || c == '%':
+			return false
+		}
+	}
+	return true
+}
+
+// plainTraceID returns the trace ID of a traceparent of version 00, W3C Trace
+// Context, section 3.2, and whether it is one with a sampled flag or none.
+func plainTraceID(traceparent string) (string, bool) {
+	const layout = "00-................................-................-0."
+	if len(traceparent) != len(layout) {
+		return "", false
+	}
+	traceZero, spanZero := true, true
+	for i := range len(layout) {
+		c := traceparent[i]
+		if layout[i] != '.' {
+			if c != layout[i] {
+				return "", false
+			}
+			continue
+		}
+		switch {
+		case c < '0' || c > '9' && c < 'a' || c > 'f':
+			return "", false
+		case i == len(layout)-1:
+			if c > '1' {
+				return "", false
+			}
+		case c != '0' && i < 35:
+			traceZero = false
+		case c != '0':
+			spanZero = false
+		}
+	}
+	return traceparent[3:35], !traceZero && !spanZero
+}
