@@ -11,8 +11,8 @@ import (
 
 // Arrive is [Enter] for requests that few will ask about: what the carrier says is
 // kept, and read once somebody asks [From], or passes it on with [Inject]. What is
-// ignored of it is then reported. Until then it costs two allocations, where to read
-// it costs a dozen.
+// ignored of it is then reported. It costs one allocation, where Enter costs ten;
+// to ask who the request is costs none more where its headers are plain.
 //
 // Unlike Enter it leaves the trace and the baggage of ctx as they are, which
 // OpenTelemetry then passes on without what the carrier says.
@@ -45,6 +45,7 @@ type arrival struct {
 	random  bool // its ID
 
 	allOnce sync.Once
+	entered context.Context // as Enter would have made it
 	span    trace.SpanContext
 	bag     baggage.Baggage
 	unread  bool
@@ -88,10 +89,21 @@ func (a *arrival) read(identify func() Request) (who *Request) {
 	a.allOnce.Do(func() {
 		ctx, ignored := Enter(a.Context, &a.said, identify)
 		who = From(ctx)
+		a.entered = ctx
 		a.span, a.bag, a.unread = trace.SpanContextFromContext(ctx), baggage.FromContext(ctx), isUnread(ctx)
 		a.report(ignored)
 	})
 	return who
+}
+
+// saidBy returns a context that says what goes on from ctx to other processes: the
+// same at each call, where ctx has come to say nothing itself.
+func saidBy(ctx context.Context) context.Context {
+	a, ok := ctx.Value(requestKey{}).(*arrival)
+	if ok && !trace.SpanContextFromContext(ctx).IsValid() && baggage.FromContext(ctx).Len() == 0 {
+		return a.all().entered
+	}
+	return settled(ctx)
 }
 
 // settled returns ctx with all that is known of its request in its own trace and

@@ -75,7 +75,7 @@ func Inject(ctx context.Context, carrier propagation.TextMapCarrier) bool {
 	if !Has(ctx) {
 		return false
 	}
-	ctx = settled(ctx)
+	ctx = saidBy(ctx)
 	wrote := false
 	if carrier.Get(traceparentHeader) == "" && trace.SpanContextFromContext(ctx).IsValid() {
 		propagation.TraceContext{}.Inject(ctx, carrier)
