@@ -162,6 +162,10 @@ func (s *story) oneCustomer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	verdicts, err := s.product.verdicts(ctx, rule.ID)
+	if err != nil {
+		return err
+	}
 	if err := s.remove(ctx, s.product, rule.ID); err != nil {
 		return err
 	}
@@ -169,6 +173,7 @@ func (s *story) oneCustomer(ctx context.Context) error {
 	s.out.table(group{customer, inside}, group{"everybody else", outside})
 	s.out.where(hits)
 	s.out.check(claimf(sameCustomers(customersHit(hits), []string{customer}), "nobody but %s was hit", customer))
+	s.out.check(claimf(judgedDegraded(verdicts, len(inside)), "product says that it served all %d of the pages without ratings, and failed none", len(inside)))
 	s.checkPages(hits, inside, outside)
 	return nil
 }

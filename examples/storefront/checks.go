@@ -306,3 +306,17 @@ func some(names []string) string {
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
+
+// judgedDegraded says whether the verdicts, of which there is one for each product
+// that was asked for, are that so many requests were served with less than they
+// should have been.
+func judgedDegraded(verdicts []verdict, requests int) string {
+	var sum verdict
+	for _, v := range verdicts {
+		sum = verdict{v.Endpoint, sum.Masked + v.Masked, sum.Degraded + v.Degraded, sum.Surfaced + v.Surfaced, v.Reason}
+	}
+	if want := (verdict{Endpoint: "GET /products/{id}", Degraded: requests, Reason: "no ratings"}); sum != want {
+		return fmt.Sprintf("the verdicts come to %+v, not %+v", sum, want)
+	}
+	return ""
+}

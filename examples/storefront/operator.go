@@ -60,6 +60,25 @@ func (o *operator) rule(ctx context.Context, id string) (liveRule, error) {
 	return live, err
 }
 
+// A verdict is what became of the requests in which one fault happened. The endpoint
+// says more.
+type verdict struct {
+	Endpoint string `json:"endpoint"`
+	Masked   int    `json:"masked"`
+	Degraded int    `json:"degraded"`
+	Surfaced int    `json:"surfaced"`
+	Reason   string `json:"reason"`
+}
+
+// verdicts returns what became of the requests that the rule's faults happened in.
+func (o *operator) verdicts(ctx context.Context, rule string) ([]verdict, error) {
+	var report struct {
+		Verdicts []verdict `json:"verdicts"`
+	}
+	err := o.do(ctx, http.MethodGet, "/verdicts?rule="+rule, "", &report)
+	return report.Verdicts, err
+}
+
 func (o *operator) do(ctx context.Context, method, path, body string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, o.endpoint+path, strings.NewReader(body))
 	if err != nil {

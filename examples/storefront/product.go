@@ -117,6 +117,9 @@ func (p *product) page(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "ratings: "+err.Error(), http.StatusBadGateway)
 		return
 	}
+	if rated == nil {
+		fault.Degraded(r.Context(), "no ratings")
+	}
 	writeJSON(w, productPage{Product: id, Stock: &stock{inStock.GetLeft()}, Ratings: rated, Degraded: rated == nil})
 }
 

@@ -34,6 +34,7 @@ func newService(name string, hits *hitLog, tokens fault.TokenVerifier) *service 
 	return &service{name: name, inj: fault.New(name,
 		fault.WithObserver(hits),
 		fault.WithTokens(tokens),
+		fault.WithVerdicts(fault.VerdictSettings{}),
 		fault.WithGuardrails(fault.Guardrails{Tokens: ceilings}),
 	)}
 }
