@@ -13,7 +13,7 @@ import (
 func FuzzToken(f *testing.F) {
 	for _, text := range []string{
 		"", "1", "2", "13BsiWt8auAY6gO-Cf4U", "13BsiWt8auAY5YgmIq48O8TliCcu38w", "13BsiWt8auAY6gO-Cf4V",
-		"1" + strings.Repeat("A", 400), "1====", "1\x00", "1 3BsiWt8auAY6gO-Cf4U",
+		"1" + strings.Repeat("A", 400), "1====", "1\x00", "1 3BsiWt8auAY6gO-Cf4U", "13\nBsiWt8auAY6gO-Cf4U",
 	} {
 		f.Add(text)
 	}

@@ -78,7 +78,8 @@ func parseToken(text string) (token, error) {
 		return token{}, fmt.Errorf("it is of another version of faulttest: this one makes those that begin with %q", tokenVersion)
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil || len(data) < testBytes+pickBytes+checksumBytes {
+	// Line breaks are passed over in decoding.
+	if err != nil || strings.ContainsAny(body, "\r\n") || len(data) < testBytes+pickBytes+checksumBytes {
 		return token{}, errors.New("it is cut off, or mistyped")
 	}
 	data, sum := data[:len(data)-checksumBytes], data[len(data)-checksumBytes:]
