@@ -150,3 +150,14 @@ func TestBench(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, report, kept, "a part of the benchmarks does not replace the report")
 }
+
+func TestBenchtimeOf(t *testing.T) {
+	for _, test := range []struct{ benchtime, name, want string }{
+		{"20ms", "^BenchmarkPoint$", "20ms"},
+		{"20ms", "^BenchmarkEndToEnd$", "1s"},
+		{"1x", "^BenchmarkEndToEnd$", "1x"},
+	} {
+		o := options{benchtime: test.benchtime}
+		require.Equal(t, test.want, o.benchtimeOf(test.name), "%s of %s", test.benchtime, test.name)
+	}
+}
