@@ -120,7 +120,7 @@ func EffectOf(c Class) Effect { return Effect("error.class." + string(c)) }
 
 // Effects lists what f does.
 func (f Fault) Effects() []Effect {
-	effects := make([]Effect, 0, 2) // seldom more
+	var effects []Effect
 	if f.Delay != nil {
 		if f.Delay.PadTo > 0 {
 			effects = append(effects, EffectPadTo)

@@ -122,3 +122,9 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+// TestEffectsOfNothing holds that a fault that does nothing has no list of effects,
+// not one without entries: events and answers show it.
+func TestEffectsOfNothing(t *testing.T) {
+	require.Nil(t, fault.Fault{}.Effects())
+}

@@ -79,7 +79,7 @@ func VerifyAmplification(t testing.TB, r *Recorder, a Amplification) ([]Factor, 
 		t.Fatalf("faulttest: VerifyAmplification: %v", err)
 	}
 	a.Requests = positive(a.Requests, 20)
-	if a.Fault.Fault.Effects() == nil {
+	if len(a.Fault.Fault.Effects()) == 0 {
 		a.Fault = Fail(fault.Unavailable)
 	}
 	v := &stormCheck{drill: newDrill(t, r, "amplification", a.Patience), Amplification: a}

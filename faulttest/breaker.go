@@ -95,7 +95,7 @@ func VerifyBreaker(t testing.TB, r *Recorder, b Breaker) []Finding {
 	if b.Probes == 0 {
 		b.Probes = 1
 	}
-	if b.Fault.Fault.Effects() == nil {
+	if len(b.Fault.Fault.Effects()) == 0 {
 		b.Fault = Fail(fault.Unavailable)
 	}
 	if b.RecoverWithin <= 0 {

@@ -81,7 +81,7 @@ func VerifyRetries(t testing.TB, r *Recorder, x Retries) []Finding {
 	if x.MinGap <= 0 {
 		x.MinGap = time.Millisecond
 	}
-	if x.Fault.Fault.Effects() == nil {
+	if len(x.Fault.Fault.Effects()) == 0 {
 		x.Fault = Fail(fault.Unavailable)
 	}
 	v := &retryCheck{drill: newDrill(t, r, "retries", x.Patience), Retries: x}
