@@ -122,8 +122,14 @@ func (s *session) must(statements ...string) {
 // be thrown away is, sooner or later, and one that is fit is kept.
 func (s *session) pool() {
 	s.Helper()
-	require.Eventually(s, func() bool { return s.db.Stats().InUse == 0 }, patience, time.Millisecond)
+	s.returned()
 	s.note("pool: %d open", s.db.Stats().OpenConnections)
+}
+
+// returned waits until no connection is in use.
+func (s *session) returned() {
+	s.Helper()
+	require.Eventually(s, func() bool { return s.db.Stats().InUse == 0 }, patience, time.Millisecond)
 }
 
 // caught runs f and notes a panic.
