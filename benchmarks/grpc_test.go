@@ -38,15 +38,12 @@ const (
 // outgoing returns the context of calls that a client makes for a request, which
 // is customer's, or nobody's.
 func outgoing(whose string, customers context.Context) context.Context {
-	switch whose {
-	case anonymous:
-		return context.Background()
-	case carried:
+	if whose == carried {
 		md := metadata.MD{}
 		scope.Inject(customers, metadataCarrier(md))
 		return metadata.NewOutgoingContext(customers, md)
 	}
-	return customers
+	return whoseContext(whose, customers)
 }
 
 // incoming returns the context of a call that has come to a server, for the
@@ -185,9 +182,9 @@ func peersOf(contenders ...contender) []contender {
 // BenchmarkGRPCUnaryClient measures what an interceptor adds to a client's call.
 func BenchmarkGRPCUnaryClient(b *testing.B) {
 	var contenders []contender
-	for _, whose := range []string{anonymous, identified, carried} {
+	for _, whose := range clientsOf {
 		for _, c := range []contender{unaryClient("bare", whose, nil), misfitUnaryClient(whose)} {
-			c.in, c.serial = scenariosOf[whose], whose == carried
+			c.in, c.serial = scenariosOf[whose], whose == carried || whose == arrived
 			contenders = append(contenders, c)
 		}
 		contenders = append(contenders, peersOf(unaryClient("pass-through", whose, passThroughClient))...)

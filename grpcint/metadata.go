@@ -12,17 +12,43 @@ const (
 	traceparentKey = "traceparent"
 )
 
-// withIdentity returns ctx, which belongs to a request, with the identity of the request it belongs to in
-// the metadata that is sent.
+// withIdentity returns ctx, which belongs to a request, with the identity of the
+// request in the metadata that is sent.
 func withIdentity(ctx context.Context) context.Context {
-	md, ok := metadata.FromOutgoingContext(ctx) // a copy
-	if !ok {
-		md = make(metadata.MD, 2)
+	c := identifying{}
+	if outgoingKey == nil || ctx.Value(outgoingKey) != nil {
+		c.md, _ = metadata.FromOutgoingContext(ctx) // a copy
 	}
-	if !scope.Inject(ctx, carrier(md)) {
+	switch {
+	case !scope.Inject(ctx, &c):
 		return ctx
+	case c.md != nil:
+		return metadata.NewOutgoingContext(ctx, c.md)
 	}
-	return metadata.NewOutgoingContext(ctx, md)
+	return metadata.AppendToOutgoingContext(ctx, c.pairs...)
+}
+
+// identifying is a carrier that writes to metadata, or notes what is to be appended
+// where there are none, which takes less to make.
+type identifying struct {
+	md    metadata.MD
+	pairs []string
+	room  [6]string // for traceparent, tracestate and baggage
+}
+
+func (c *identifying) Get(key string) string      { return carrier(c.md).Get(key) }
+func (c *identifying) Values(key string) []string { return carrier(c.md).Values(key) }
+func (c *identifying) Keys() []string             { return carrier(c.md).Keys() }
+
+func (c *identifying) Set(key, value string) {
+	if c.md != nil {
+		c.md[key] = []string{value}
+		return
+	}
+	if c.pairs == nil {
+		c.pairs = c.room[:0]
+	}
+	c.pairs = append(c.pairs, key, value)
 }
 
 // A carrier lets the scope package read and write metadata.
@@ -49,12 +75,17 @@ func (md carrier) Keys() []string {
 // incomingKey is the key under which package metadata keeps what has come in,
 // nil if it cannot be told. That package has a look-up that does not copy, but
 // one that goes through all of the metadata for a key that is not there; to
-// find nothing has to cost next to nothing.
-var incomingKey = func() any {
+// find nothing has to cost next to nothing. outgoingKey is the one of what is sent.
+var (
+	incomingKey = keyAskedBy(metadata.FromIncomingContext)
+	outgoingKey = keyAskedBy(metadata.FromOutgoingContext)
+)
+
+func keyAskedBy(look func(context.Context) (metadata.MD, bool)) any {
 	var asked askedKey
-	metadata.FromIncomingContext(&asked)
+	look(&asked)
 	return asked.key
-}()
+}
 
 // askedKey is a context that notes what it is asked for.
 type askedKey struct {

@@ -15,6 +15,7 @@ import (
 const (
 	baggageHeader     = "Baggage"
 	traceparentHeader = "Traceparent"
+	tracestateHeader  = "Tracestate"
 )
 
 // enter returns the request, or a copy of it whose context belongs to whoever
@@ -200,21 +201,8 @@ func (h headers) Get(key string) string {
 	return ""
 }
 
-// Values finds the headers that it is asked for with every request without making
-// their names canonical, which allocates.
-func (h headers) Values(key string) []string {
-	switch key {
-	case "traceparent":
-		return h[traceparentHeader]
-	case "tracestate":
-		return h["Tracestate"]
-	case "baggage":
-		return h[baggageHeader]
-	}
-	return http.Header(h).Values(key)
-}
-
-func (h headers) Set(key, value string) { http.Header(h).Set(key, value) }
+func (h headers) Values(key string) []string { return h[headerName(key)] }
+func (h headers) Set(key, value string)      { h[headerName(key)] = []string{value} }
 
 func (h headers) Keys() []string {
 	keys := make([]string, 0, len(h))
@@ -222,4 +210,18 @@ func (h headers) Keys() []string {
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// headerName returns key as http.Header has it. It knows the headers that are asked
+// for with every request, since http.CanonicalHeaderKey allocates.
+func headerName(key string) string {
+	switch key {
+	case "traceparent":
+		return traceparentHeader
+	case "tracestate":
+		return tracestateHeader
+	case "baggage":
+		return baggageHeader
+	}
+	return http.CanonicalHeaderKey(key)
 }

@@ -116,22 +116,6 @@ func (t *transport) send(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// withIdentity returns req, or a copy of it that also carries the identity of
-// the request it belongs to. A RoundTripper must not change what it is given.
-func withIdentity(req *http.Request) *http.Request {
-	ctx := req.Context()
-	header := req.Header.Clone()
-	if header == nil {
-		header = make(http.Header)
-	}
-	if !scope.Inject(ctx, headers(header)) {
-		return req
-	}
-	carrying := req.WithContext(ctx)
-	carrying.Header = header
-	return carrying
-}
-
 func closeBody(body io.Closer) {
 	if body != nil {
 		_ = body.Close()

@@ -42,6 +42,7 @@ type arrival struct {
 
 	whoOnce sync.Once
 	request Request
+	plain   bool // what was said of it
 	random  bool // its ID
 
 	allOnce sync.Once
@@ -49,6 +50,9 @@ type arrival struct {
 	span    trace.SpanContext
 	bag     baggage.Baggage
 	unread  bool
+
+	onwardOnce sync.Once
+	next       *saying
 }
 
 // Value implements [context.Context].
@@ -70,7 +74,7 @@ func (a *arrival) who() *Request {
 		case known.ID == "":
 			known.ID, a.random = randomID(), true
 		}
-		a.request = known
+		a.request, a.plain = known, true
 	})
 	return &a.request
 }
@@ -96,14 +100,30 @@ func (a *arrival) read(identify func() Request) (who *Request) {
 	return who
 }
 
-// saidBy returns a context that says what goes on from ctx to other processes: the
-// same at each call, where ctx has come to say nothing itself.
-func saidBy(ctx context.Context) context.Context {
+// onward returns what goes on to other processes: the very bytes that came, where
+// nothing is to be left out of them or added.
+func (a *arrival) onward() *saying {
+	a.onwardOnce.Do(func() {
+		if a.who(); a.plain && !a.random && a.said.goesOn() {
+			a.next = &a.said
+			return
+		}
+		a.all()
+		a.next = new(saying)
+		propagation.TraceContext{}.Inject(a.entered, a.next)
+		propagation.Baggage{}.Inject(a.entered, a.next)
+	})
+	return a.next
+}
+
+// arrivedWith returns the arrival that ctx belongs to, if ctx has come to say
+// nothing itself since.
+func arrivedWith(ctx context.Context) *arrival {
 	a, ok := ctx.Value(requestKey{}).(*arrival)
 	if ok && !trace.SpanContextFromContext(ctx).IsValid() && baggage.FromContext(ctx).Len() == 0 {
-		return a.all().entered
+		return a
 	}
-	return settled(ctx)
+	return nil
 }
 
 // settled returns ctx with all that is known of its request in its own trace and

@@ -110,6 +110,39 @@ func TestArriveLeavesTheContext(t *testing.T) {
 	require.Zero(t, baggage.FromContext(ctx).Len())
 }
 
+// TestArriveGoesOnAsItCame holds that what is plain goes on byte for byte, at the price
+// of the headers it is written to, and that what is not is printed once.
+func TestArriveGoesOnAsItCame(t *testing.T) {
+	came := arrivingHeader("zone=b,misfit.customer=42,app=a")
+	came["Traceparent"] = []string{"00-" + arrivedTrace + "-00f067aa0ba902b7-03"}
+	ctx, _ := arrive(t.Context(), came)
+	sent := make(http.Header)
+	require.True(t, scope.Inject(ctx, propagation.HeaderCarrier(sent)))
+	require.Equal(t, http.Header(came), sent)
+	require.False(t, scope.Inject(ctx, propagation.HeaderCarrier(sent)), "it is there already")
+
+	kept := mapped{}
+	require.Zero(t, testing.AllocsPerRun(100, func() { scope.Inject(ctx, kept) }))
+
+	for _, not := range []propagation.HeaderCarrier{
+		{"Traceparent": {"zz"}, "Baggage": {"misfit.id=r-1"}},
+		{"Tracestate": {"theirs=1"}, "Baggage": {"misfit.id=r-1"}},
+		{"Baggage": {"misfit.id=r-1"}, "Traceparent": came["Traceparent"], "Tracestate": {"====,"}},
+	} {
+		ctx, _ := arrive(t.Context(), not)
+		sent := make(http.Header)
+		require.True(t, scope.Inject(ctx, propagation.HeaderCarrier(sent)))
+		require.Equal(t, []string{"misfit.id=r-1"}, sent["Baggage"])
+		require.Empty(t, sent["Tracestate"], "%v", not)
+		require.NotEqual(t, []string{"zz"}, sent["Traceparent"])
+	}
+
+	unnamed, _ := arrive(t.Context(), propagation.HeaderCarrier{"Baggage": {"misfit.customer=42"}})
+	require.NotNil(t, scope.From(unnamed))
+	scope.Inject(unnamed, kept)
+	require.Zero(t, testing.AllocsPerRun(100, func() { scope.Inject(unnamed, kept) }), "printed again")
+}
+
 // TestArriveInsideTracing holds that what an OpenTelemetry handler further out has
 // put into the context is believed before the headers.
 func TestArriveInsideTracing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/baggage"
@@ -75,26 +76,69 @@ func Inject(ctx context.Context, carrier propagation.TextMapCarrier) bool {
 	if !Has(ctx) {
 		return false
 	}
-	ctx = saidBy(ctx)
+	if a := arrivedWith(ctx); a != nil {
+		return a.onward().writeTo(carrier)
+	}
+	ctx = settled(ctx)
 	wrote := false
 	if carrier.Get(traceparentHeader) == "" && trace.SpanContextFromContext(ctx).IsValid() {
 		propagation.TraceContext{}.Inject(ctx, carrier)
 		wrote = true
 	}
-	bag := baggage.FromContext(ctx)
-	if bag.Len() == 0 {
-		return wrote
-	}
-	present := values(carrier, baggageHeader)
-	if len(present) == 0 {
-		propagation.Baggage{}.Inject(ctx, carrier)
-		return true
-	}
-	if merged, changed := mergeHeader(strings.Join(present, ","), ours(bag)); changed {
-		carrier.Set(baggageHeader, merged)
-		wrote = true
+	if bag := baggage.FromContext(ctx); bag.Len() > 0 && !isSaid(bag, values(carrier, baggageHeader)) {
+		return addBaggage(carrier, bag.String()) || wrote
 	}
 	return wrote
+}
+
+// isSaid reports whether a baggage header is plainly the one of bag, as OpenTelemetry
+// writes it where it is further out. It allocates nothing.
+func isSaid(bag baggage.Baggage, lines []string) bool {
+	if len(lines) != 1 {
+		return false
+	}
+	said := 0
+	for rest := lines[0]; rest != ""; {
+		entry, following, _ := strings.Cut(rest, ",")
+		key, value, _ := strings.Cut(entry, "=")
+		m := bag.Member(key)
+		if m.Key() == "" || m.Value() != value || !isPlain(value) || len(m.Properties()) > 0 || hasEntry(following, key) {
+			return false
+		}
+		said++
+		rest = following
+	}
+	return said == bag.Len()
+}
+
+// hasEntry reports whether one of a header's entries has the key.
+func hasEntry(header, key string) bool {
+	for header != "" {
+		var entry string
+		entry, header, _ = strings.Cut(header, ",")
+		if strings.HasPrefix(entry, key) && strings.HasPrefix(entry[len(key):], "=") {
+			return true
+		}
+	}
+	return false
+}
+
+// addBaggage writes a baggage header, or adds our members to the one that is there,
+// and reports whether it wrote anything.
+func addBaggage(carrier propagation.TextMapCarrier, header string) bool {
+	present := values(carrier, baggageHeader)
+	if len(present) == 0 {
+		carrier.Set(baggageHeader, header)
+		return true
+	}
+	if len(present) == 1 && present[0] == header {
+		return false
+	}
+	merged, changed := mergeHeader(strings.Join(present, ","), ours(header))
+	if changed {
+		carrier.Set(baggageHeader, merged)
+	}
+	return changed
 }
 
 func values(carrier propagation.TextMapCarrier, key string) []string {
@@ -250,11 +294,12 @@ func isIdentity(key string) bool {
 	return key == idMember || key == customerMember || strings.HasPrefix(key, attributePrefix)
 }
 
-func ours(bag baggage.Baggage) []string {
+// ours returns our entries of a baggage header.
+func ours(header string) []string {
 	var list []string
-	for _, m := range bag.Members() {
-		if strings.HasPrefix(m.Key(), memberPrefix) {
-			list = append(list, m.String())
+	for entry := range strings.SplitSeq(header, ",") {
+		if strings.HasPrefix(entry, memberPrefix) {
+			list = append(list, entry)
 		}
 	}
 	return list
@@ -263,21 +308,16 @@ func ours(bag baggage.Baggage) []string {
 // mergeHeader puts our members into a baggage header that somebody else
 // wrote. Their part is not parsed, so nothing of it can be lost.
 func mergeHeader(header string, ours []string) (string, bool) {
-	missing := len(ours)
-	theirs := make([]string, 0, maxBaggageMembers)
+	var theirs, present []string
 	for entry := range strings.SplitSeq(header, ",") {
 		entry = strings.TrimSpace(entry)
-		if !strings.HasPrefix(entry, memberPrefix) {
+		if strings.HasPrefix(entry, memberPrefix) {
+			present = append(present, entry)
+		} else {
 			theirs = append(theirs, entry)
-			continue
-		}
-		for _, m := range ours {
-			if entry == m {
-				missing--
-			}
 		}
 	}
-	if missing <= 0 {
+	if !slices.ContainsFunc(ours, func(m string) bool { return !slices.Contains(present, m) }) {
 		return header, false
 	}
 	merged := strings.Join(append(theirs, ours...), ",")

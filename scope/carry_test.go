@@ -3,6 +3,7 @@ package scope_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +122,8 @@ func TestInjectLeavesHeadersOfOthers(t *testing.T) {
 		{"others", []string{"x=1;p", "y=%20"}, true, []string{"x=1;p", "y=%20", "misfit.id=a", "misfit.customer=42"}},
 		{"others on one line", []string{"x=1, y=2"}, true, []string{"x=1", "y=2", "misfit.id=a", "misfit.customer=42"}},
 		{"already ours", []string{"misfit.customer=42,x=1,misfit.id=a"}, false, []string{"misfit.customer=42", "x=1", "misfit.id=a"}},
+		{"others twice", []string{"x=1,x=2"}, true, []string{"x=1", "x=2", "misfit.id=a", "misfit.customer=42"}},
+		{"ours twice, and not all", []string{"misfit.id=a,misfit.id=a"}, true, []string{"misfit.id=a", "misfit.customer=42"}},
 		{"ours, outdated", []string{"misfit.customer=7,x=1"}, true, []string{"x=1", "misfit.id=a", "misfit.customer=42"}},
 		{"broken, but not ours to mend", []string{"=,;,\"x"}, true, []string{"=", ";", "\"x", "misfit.id=a", "misfit.customer=42"}},
 	} {
@@ -219,6 +222,52 @@ func TestRuleTravels(t *testing.T) {
 	require.Error(t, err)
 	_, err = scope.RuleMember.With(ctx, strings.Repeat(`"`, 8192))
 	require.ErrorContains(t, err, "does not fit")
+}
+
+// FuzzInject holds what becomes of a baggage header that somebody else has written.
+func FuzzInject(f *testing.F) {
+	for _, present := range []string{
+		"x=1", "misfit.id=a", "misfit.id=a,x=1", "x=1,misfit.id=a", "x=1,x=2", "misfit.id=a,misfit.id=a", "misfit.id=a,misfit.id=b",
+		"misfit.id=a;p=1", " misfit.id=a , x=1", "misfit.id=", "misfit.id=a,", ",,", "=", "x=1;p,misfit.id=a", "misfit.customer=4 2", "misfit.other=1", "misfit.other=1,misfit.id=a", "misfit.other=4 2,misfit.id=a",
+	} {
+		for _, members := range []string{"", "x=1", "x=2", "x=1,y=2", "misfit.other=1", "x=1;p", "x=%25", "misfit.other=%25", "misfit.other=1;p", "misfit.other=4%202"} {
+			f.Add(present, members)
+		}
+	}
+	f.Fuzz(func(t *testing.T, present, members string) {
+		bag, err := baggage.Parse(members)
+		if err != nil || present == "" {
+			t.Skip()
+		}
+		ctx := scope.With(baggage.ContextWithBaggage(context.Background(), bag), scope.Request{ID: "a"})
+		var missing, ours, theirs []string
+		entries := strings.Split(present, ",")
+		for i := range entries {
+			entries[i] = strings.TrimSpace(entries[i])
+			if !strings.HasPrefix(entries[i], "misfit.") {
+				theirs = append(theirs, entries[i])
+			}
+		}
+		for _, m := range baggage.FromContext(ctx).Members() {
+			if strings.HasPrefix(m.Key(), "misfit.") {
+				ours = append(ours, m.String())
+				if !slices.Contains(entries, m.String()) {
+					missing = append(missing, m.String())
+				}
+			}
+		}
+		want := append(theirs, ours...)
+		fits := len(strings.Join(want, ",")) <= 8192 && len(want) <= 64
+
+		wire := header("Baggage", present)
+		wrote := scope.Inject(ctx, wire)
+		require.Equal(t, len(missing) > 0 && fits, wrote, "missing: %q", missing)
+		if !wrote {
+			require.Equal(t, []string{present}, wire["Baggage"])
+			return
+		}
+		require.ElementsMatch(t, want, strings.Split(wire.Get("Baggage"), ","))
+	})
 }
 
 func FuzzExtract(f *testing.F) {

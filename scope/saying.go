@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/misfit-go/misfit/internal/httptoken"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // A saying is what a carrier says, as a carrier.
@@ -29,9 +31,34 @@ func (s *saying) Values(key string) []string {
 	return nil
 }
 
-func (*saying) Set(string, string) {} // nobody writes to what has been said
+func (s *saying) Set(key, value string) {
+	switch key {
+	case traceparentHeader:
+		s.traceparent = value
+	case tracestateHeader:
+		s.tracestate = value
+	case baggageHeader:
+		s.baggage = []string{value}
+	}
+}
 
 func (*saying) Keys() []string { return []string{traceparentHeader, tracestateHeader, baggageHeader} }
+
+// writeTo does what [Inject] does with a context that says the same.
+func (s *saying) writeTo(carrier propagation.TextMapCarrier) bool {
+	wrote := false
+	if s.traceparent != "" && carrier.Get(traceparentHeader) == "" {
+		carrier.Set(traceparentHeader, s.traceparent)
+		if s.tracestate != "" {
+			carrier.Set(tracestateHeader, s.tracestate)
+		}
+		wrote = true
+	}
+	if len(s.baggage) > 0 {
+		return addBaggage(carrier, s.baggage[0]) || wrote // plain, and printed, baggage is one line
+	}
+	return wrote
+}
 
 // identity returns who a request is, as [Extract] would, where that can be seen
 // without taking everything apart, and whether it can. It allocates nothing but a map
@@ -49,6 +76,22 @@ func (s *saying) identity() (r Request, plain bool) {
 	}
 	r.ID, plain = plainTraceID(s.traceparent)
 	return r, plain
+}
+
+// goesOn reports whether a trace, if there is one, goes on as its headers say it. Of
+// the baggage that is known where its identity was plain.
+func (s *saying) goesOn() bool {
+	if s.traceparent == "" {
+		return true
+	}
+	if _, plain := plainTraceID(s.traceparent); !plain {
+		return false
+	}
+	if s.tracestate == "" {
+		return true
+	}
+	_, err := trace.ParseTraceState(s.tracestate)
+	return err == nil
 }
 
 // readPlainly reads our members of a baggage header without escapes, properties,
@@ -111,7 +154,7 @@ func isPlain(value string) bool {
 }
 
 // plainTraceID returns the trace ID of a traceparent of version 00, W3C Trace
-// Context, section 3.2, and whether it is one with a sampled flag or none.
+// Context, section 3.2, and whether it is one with no other flags than sampled and random.
 func plainTraceID(traceparent string) (string, bool) {
 	const layout = "00-................................-................-0."
 	if len(traceparent) != len(layout) {
@@ -130,7 +173,7 @@ func plainTraceID(traceparent string) (string, bool) {
 		case c < '0' || c > '9' && c < 'a' || c > 'f':
 			return "", false
 		case i == len(layout)-1:
-			if c > '1' {
+			if c > '3' {
 				return "", false
 			}
 		case c != '0' && i < 35:

@@ -60,7 +60,7 @@ func isSQL(r *row) bool { return strings.HasPrefix(r.base, "SQL") }
 // passesOn reports whether a client's call carries its request's identity to the
 // service behind, which has its price whatever the rules are.
 func passesOn(r *row) bool {
-	return !wholeCall(r) && (r.has("request=identified") || r.has("request=carried"))
+	return !wholeCall(r) && (r.has("request=identified") || r.has("request=arrived") || r.has("request=carried"))
 }
 
 // wholeCall reports whether the row is one of calls over a connection, in whose
