@@ -63,7 +63,6 @@ func newServer(inj *fault.Injector, options []Option) *server {
 		return s
 	}
 	s.report = inj.Report
-	s.report = inj.Report
 	s.attentive = s.asksForRules() || s.public != nil
 	kind := serverKind
 	if s.recovered {
@@ -87,18 +86,27 @@ func (s *server) unary() grpc.UnaryServerInterceptor {
 
 func (s *server) serveUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
 	ctx = s.enter(ctx, method)
-	if ctx, trial := s.inj.BeginTrial(ctx); trial != nil {
-		return tried(ctx, trial, method, false, func() (any, error) { return s.answerUnary(ctx, req, method, handler) })
+	if !s.inj.Judges() {
+		return s.answerUnary(ctx, req, method, handler)
 	}
-	return s.answerUnary(ctx, req, method, handler)
+	ctx, trial := s.inj.BeginTrial(ctx)
+	if trial == nil {
+		return s.answerUnary(ctx, req, method, handler)
+	}
+	return tried(ctx, trial, method, false, func() (any, error) { return s.answerUnary(ctx, req, method, handler) })
 }
 
 // answerUnary handles a call that may carry rules, of which something is said then.
 func (s *server) answerUnary(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (any, error) {
-	defer answer(ctx, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // fails only outside a server
+	if fault.Carries(ctx) {
+		defer func() { _ = grpc.SetTrailer(ctx, answer(ctx)) }() // fails only outside a server
+	}
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
-	if d.Watched() {
+	switch {
+	case d.Watched():
 		return watched(d, func() (any, error) { return s.handleUnary(ctx, req, d, handler) })
+	case !d.Hit():
+		return handler(ctx, req)
 	}
 	return s.handleUnary(ctx, req, d, handler)
 }
@@ -117,11 +125,9 @@ func (s *server) handleUnary(ctx context.Context, req any, d fault.Decision, han
 	return resp, err
 }
 
-// answer sends what there is to say of the rules that a call carries, if it does.
-func answer(ctx context.Context, setTrailer func(metadata.MD)) {
-	if fault.Carries(ctx) {
-		setTrailer(metadata.Pairs(StatusKey, fault.Answer(ctx)))
-	}
+// answer returns the trailer that says what became of the rules that a call carries.
+func answer(ctx context.Context) metadata.MD {
+	return metadata.Pairs(StatusKey, fault.Answer(ctx))
 }
 
 // unanswered returns the trailer of a call that the library failed, without what
@@ -211,7 +217,9 @@ func (s *server) serveStream(srv any, ss grpc.ServerStream, method string, handl
 // answerStream is answerUnary for a stream.
 func (s *server) answerStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) error {
 	ctx := ss.Context()
-	defer answer(ctx, ss.SetTrailer)
+	if fault.Carries(ctx) {
+		defer func() { ss.SetTrailer(answer(ctx)) }()
+	}
 	d := s.point.Decide(ctx, fault.Operation{Name: method})
 	if d.Watched() {
 		_, err := watched(d, func() (struct{}, error) { return struct{}{}, s.handleStream(srv, ss, d, handler) })
