@@ -42,7 +42,7 @@ func (c *identifying) Keys() []string             { return carrier(c.md).Keys() 
 
 func (c *identifying) Set(key, value string) {
 	if c.md != nil {
-		c.md[key] = []string{value}
+		carrier(c.md).Set(key, value)
 		return
 	}
 	if c.pairs == nil {
@@ -51,18 +51,19 @@ func (c *identifying) Set(key, value string) {
 	c.pairs = append(c.pairs, key, value)
 }
 
-// A carrier lets the scope package read and write metadata.
+// A carrier lets the scope package read and write metadata. The keys it asks for are
+// in lower case.
 type carrier metadata.MD
 
 func (md carrier) Get(key string) string {
-	if values := metadata.MD(md).Get(key); len(values) > 0 {
+	if values := md[key]; len(values) > 0 {
 		return values[0]
 	}
 	return ""
 }
 
-func (md carrier) Set(key, value string)      { metadata.MD(md).Set(key, value) }
-func (md carrier) Values(key string) []string { return metadata.MD(md).Get(key) }
+func (md carrier) Set(key, value string)      { md[key] = []string{value} }
+func (md carrier) Values(key string) []string { return md[key] }
 
 func (md carrier) Keys() []string {
 	keys := make([]string, 0, len(md))

@@ -46,13 +46,18 @@ type arrival struct {
 	random  bool // its ID
 
 	allOnce sync.Once
+	brought *brought
+
+	onwardOnce sync.Once
+	next       *saying
+}
+
+// brought is all that a request came with.
+type brought struct {
 	entered context.Context // as Enter would have made it
 	span    trace.SpanContext
 	bag     baggage.Baggage
 	unread  bool
-
-	onwardOnce sync.Once
-	next       *saying
 }
 
 // Value implements [context.Context].
@@ -80,21 +85,20 @@ func (a *arrival) who() *Request {
 }
 
 // all finds out what else the request brought.
-func (a *arrival) all() *arrival {
+func (a *arrival) all() *brought {
 	var identify func() Request
 	if who := a.who(); a.random {
 		identify = func() Request { return Request{ID: who.ID} }
 	}
 	a.read(identify)
-	return a
+	return a.brought
 }
 
 func (a *arrival) read(identify func() Request) (who *Request) {
 	a.allOnce.Do(func() {
 		ctx, ignored := Enter(a.Context, &a.said, identify)
 		who = From(ctx)
-		a.entered = ctx
-		a.span, a.bag, a.unread = trace.SpanContextFromContext(ctx), baggage.FromContext(ctx), isUnread(ctx)
+		a.brought = &brought{ctx, trace.SpanContextFromContext(ctx), baggage.FromContext(ctx), isUnread(ctx)}
 		a.report(ignored)
 	})
 	return who
@@ -108,10 +112,10 @@ func (a *arrival) onward() *saying {
 			a.next = &a.said
 			return
 		}
-		a.all()
+		entered := a.all().entered
 		a.next = new(saying)
-		propagation.TraceContext{}.Inject(a.entered, a.next)
-		propagation.Baggage{}.Inject(a.entered, a.next)
+		propagation.TraceContext{}.Inject(entered, a.next)
+		propagation.Baggage{}.Inject(entered, a.next)
 	})
 	return a.next
 }
@@ -134,21 +138,21 @@ func settled(ctx context.Context) context.Context {
 	if !ok {
 		return ctx
 	}
-	a.all()
-	if !trace.SpanContextFromContext(ctx).IsValid() && a.span.IsValid() {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, a.span)
+	all := a.all()
+	if !trace.SpanContextFromContext(ctx).IsValid() && all.span.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, all.span)
 	}
 	bag := baggage.FromContext(ctx)
 	switch {
 	case bag.Len() > 0:
-		ctx = baggage.ContextWithBaggage(ctx, union(bag, a.bag))
-	case a.bag.Len() > 0:
-		ctx = baggage.ContextWithBaggage(ctx, a.bag)
-	case a.unread:
+		ctx = baggage.ContextWithBaggage(ctx, union(bag, all.bag))
+	case all.bag.Len() > 0:
+		ctx = baggage.ContextWithBaggage(ctx, all.bag)
+	case all.unread:
 		ctx = context.WithValue(ctx, unreadKey{}, true)
 	}
 	ctx = context.WithValue(ctx, requestKey{}, a.who())
-	if !a.span.HasTraceID() || trace.SpanContextFromContext(ctx).TraceID() == a.span.TraceID() {
+	if !all.span.HasTraceID() || trace.SpanContextFromContext(ctx).TraceID() == all.span.TraceID() {
 		return ctx
 	}
 	return With(ctx, *a.who()) // the trace that carried its ID is another one now

@@ -157,30 +157,28 @@ func isPlain(value string) bool {
 // Context, section 3.2, and whether it is one with no other flags than sampled and random.
 func plainTraceID(traceparent string) (string, bool) {
 	const layout = "00-................................-................-0."
-	if len(traceparent) != len(layout) {
+	if len(traceparent) != len(layout) || traceparent[:3] != "00-" || traceparent[35] != '-' || traceparent[52:54] != "-0" {
 		return "", false
 	}
-	traceZero, spanZero := true, true
-	for i := range len(layout) {
-		c := traceparent[i]
-		if layout[i] != '.' {
-			if c != layout[i] {
-				return "", false
-			}
-			continue
-		}
-		switch {
-		case c < '0' || c > '9' && c < 'a' || c > 'f':
-			return "", false
-		case i == len(layout)-1:
-			if c > '3' {
-				return "", false
-			}
-		case c != '0' && i < 35:
-			traceZero = false
-		case c != '0':
-			spanZero = false
+	traceID, spanID, flags := traceparent[3:35], traceparent[36:52], traceparent[54]
+	return traceID, isPlainID(traceID) && isPlainID(spanID) && '0' <= flags && flags <= '3'
+}
+
+// isPlainID reports whether an ID is lower-case hex, and not zero.
+func isPlainID(id string) bool {
+	var wrong, bits byte
+	for i := range len(id) {
+		wrong |= notLowerHex[id[i]]
+		bits |= id[i] ^ '0'
+	}
+	return wrong == 0 && bits != 0
+}
+
+var notLowerHex = func() (table [256]byte) {
+	for c := range table {
+		if !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			table[c] = 1
 		}
 	}
-	return traceparent[3:35], !traceZero && !spanZero
-}
+	return table
+}()
