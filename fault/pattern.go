@@ -145,28 +145,26 @@ func matchSegments(pattern, s string) bool {
 
 func validatePoints(problems *problem.List, path string, patterns []string) {
 	for i, text := range patterns {
-		at := problem.Index(path, i)
 		kind, name, found := strings.Cut(text, ":")
 		switch {
 		case len(text) > maxPatternBytes:
-			problems.Addf(at, "has %d bytes; at most %d are allowed", len(text), maxPatternBytes)
+			problems.Addf(problem.Index(path, i), "has %d bytes; at most %d are allowed", len(text), maxPatternBytes)
 		case text == "", found && (kind == "" || name == ""):
-			problems.Addf(at, `%s names no point; use a dependency such as "ratings", or kind and name such as "http.client:ratings"`, quote(text))
+			problems.Addf(problem.Index(path, i), `%s names no point; use a dependency such as "ratings", or kind and name such as "http.client:ratings"`, quote(text))
 		}
 	}
 }
 
 func validateOperations(problems *problem.List, path string, patterns []string) {
 	for i, text := range patterns {
-		at := problem.Index(path, i)
 		op := parseOperationPattern(text)
 		switch {
 		case len(text) > maxPatternBytes:
-			problems.Addf(at, "has %d bytes; at most %d are allowed", len(text), maxPatternBytes)
+			problems.Addf(problem.Index(path, i), "has %d bytes; at most %d are allowed", len(text), maxPatternBytes)
 		case op.name == "", strings.TrimSpace(text) != text, strings.HasPrefix(op.name, " "):
-			problems.Addf(at, `%s names no operation; use for instance "GET /ratings/*" or "COMMIT"`, quote(text))
+			problems.Addf(problem.Index(path, i), `%s names no operation; use for instance "GET /ratings/*" or "COMMIT"`, quote(text))
 		case !segmentsWellFormed(op.name):
-			problems.Addf(at, "%s: each {name} is a whole path segment, is closed, and no * stands before it", quote(text))
+			problems.Addf(problem.Index(path, i), "%s: each {name} is a whole path segment, is closed, and no * stands before it", quote(text))
 		}
 	}
 }

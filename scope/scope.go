@@ -102,16 +102,8 @@ func (s Scope) Validate() error {
 	}
 	checkList(&problems, "requests", s.Requests)
 	checkList(&problems, "customers", s.Customers)
-	for _, name := range slices.Sorted(maps.Keys(s.Attributes)) {
-		if err := checkAttributeName(name); err != "" {
-			problems.Addf("attributes", "%s", err)
-			continue
-		}
-		path := "attributes." + name
-		if len(s.Attributes[name]) == 0 {
-			problems.Addf(path, "has no values; list those to select")
-		}
-		checkList(&problems, path, s.Attributes[name])
+	if len(s.Attributes) > 0 {
+		checkAttributes(&problems, s.Attributes)
 	}
 	if p := s.Percent; p != nil && !(*p >= 0 && *p <= 100) { // written so that NaN fails
 		problems.Addf("percent", "%v is outside 0 to 100", *p)
@@ -173,6 +165,20 @@ func (s *Scope) UnmarshalJSON(text []byte) error {
 	}
 	*s = Scope(p)
 	return nil
+}
+
+func checkAttributes(problems *problem.List, selected map[string][]string) {
+	for _, name := range slices.Sorted(maps.Keys(selected)) {
+		if err := checkAttributeName(name); err != "" {
+			problems.Addf("attributes", "%s", err)
+			continue
+		}
+		path := "attributes." + name
+		if len(selected[name]) == 0 {
+			problems.Addf(path, "has no values; list those to select")
+		}
+		checkList(problems, path, selected[name])
+	}
 }
 
 func checkList(problems *problem.List, path string, list []string) {
