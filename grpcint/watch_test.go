@@ -229,22 +229,22 @@ func TestLatencyOfAStream(t *testing.T) {
 // Streams are handed on as they are, watched or not.
 func TestWatchedStreamsAreGRPCsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var seen []string
+		client, server := make(chan string, 1), make(chan string, 1) // the two ends are made at the same time
 		x := newRig(t, withDial(grpc.WithChainStreamInterceptor(
 			func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 				stream, err := streamer(ctx, desc, cc, method, opts...)
-				seen = append(seen, fmt.Sprintf("%T", stream))
+				client <- fmt.Sprintf("%T", stream)
 				return stream, err
 			},
 		)))
-		x.inner = func(_ any, ss grpc.ServerStream) { seen = append(seen, fmt.Sprintf("%T", ss)) }
+		x.inner = func(_ any, ss grpc.ServerStream) { server <- fmt.Sprintf("%T", ss) }
 		require.ErrorIs(t, readStream(x, t.Context()), io.EOF)
-		idle := seen
-		seen = nil
+		idleClient, idleServer := <-client, <-server
 		x.client.WatchTraffic(time.Minute)
 		x.server.WatchTraffic(time.Minute)
 		require.ErrorIs(t, readStream(x, t.Context()), io.EOF)
-		require.ElementsMatch(t, idle, seen)
+		require.Equal(t, idleClient, <-client)
+		require.Equal(t, idleServer, <-server)
 	})
 }
 
