@@ -83,7 +83,7 @@ func (l *liveRule) admit(c *call) bool {
 		return false
 	}
 	var forbidden SkipReason
-	if c.number, c.running, forbidden = l.state.limiter.acquire(l.rule.Limits); forbidden != "" {
+	if c.number, c.running, forbidden = l.state.limiter.acquire(l.rule.Limits, l.draws); forbidden != "" {
 		l.refund(inj)
 		l.skip(c, forbidden)
 		return false

@@ -135,6 +135,12 @@ func (d Delay) sample(salt string, n uint64) time.Duration {
 	return 0
 }
 
+// draws reports whether sample differs from hit to hit.
+func (d Delay) draws() bool {
+	form := d.form()
+	return form == uniformDelay || form == heavyTailDelay
+}
+
 // draw returns a number in (0, 1).
 func draw(salt string, n uint64) float64 {
 	var digits [20]byte // on the stack, where FormatUint allocates

@@ -156,7 +156,7 @@ func (inj *Injector) Report(err error) {
 	if !inj.observers.any() {
 		return
 	}
-	_, running, forbidden := inj.reports.acquire(Limits{PerSecond: maxReports})
+	_, running, forbidden := inj.reports.acquire(Limits{PerSecond: maxReports}, false)
 	if forbidden != "" {
 		return
 	}

@@ -203,6 +203,11 @@ func (f Fault) waits() bool {
 	return f.Delay != nil || f.BlackHole || f.Stream != nil && f.Stream.waits()
 }
 
+// draws reports whether some of f differs from hit to hit, by their numbers.
+func (f Fault) draws() bool {
+	return f.Delay != nil && f.Delay.draws() || f.Stream != nil
+}
+
 func (e ErrorFault) validate() error {
 	var problems problem.List
 	given := 0

@@ -10,9 +10,9 @@ import (
 // A limiter keeps a rule within its [Limits], exactly, and counts its firings. Its
 // zero value is ready to use.
 type limiter struct {
-	fired   atomic.Uint64
-	running atomic.Int64            // of the firings under limits
-	free    atomic.Pointer[stripes] // the running firings without any; nil before the first
+	inOrder atomic.Uint64           // the firings that were numbered
+	running atomic.Int64            // those under limits that are not over
+	free    atomic.Pointer[stripes] // the firings without limits; nil before the first
 
 	mu     sync.Mutex
 	recent []time.Time // the newest firings, a ring as long as PerSecond
@@ -21,12 +21,18 @@ type limiter struct {
 
 // acquire takes one firing out of the limits, or says which one forbids it. It
 // returns the number of the firing, from 1 on, and a count that has to be taken
-// down by one when the firing is over.
-func (l *limiter) acquire(limits Limits) (number uint64, running *atomic.Int64, forbidden SkipReason) {
+// down by one when the firing is over. A firing that is under no limits and need not
+// be numbered has no number: then calls that fire at the same time wait for nothing
+// that they share.
+func (l *limiter) acquire(limits Limits, numbered bool) (number uint64, running *atomic.Int64, forbidden SkipReason) {
 	if limits == (Limits{}) {
-		running = l.stripe()
-		running.Add(1)
-		return l.fired.Add(1), running, ""
+		s := l.stripe()
+		s.running.Add(1)
+		if numbered {
+			return l.inOrder.Add(1), &s.running, ""
+		}
+		s.fired.Add(1)
+		return 0, &s.running, ""
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,25 +44,37 @@ func (l *limiter) acquire(limits Limits) (number uint64, running *atomic.Int64, 
 		l.record(limits.PerSecond, now)
 	}
 	l.running.Add(1)
-	return l.fired.Add(1), &l.running, ""
+	return l.inOrder.Add(1), &l.running, ""
 }
 
-// stripe returns one of the counts of firings without limits: calls that fire at
-// the same time, which do not wait for one another, should not wait for a count
-// either.
-func (l *limiter) stripe() *atomic.Int64 {
+// stripe returns one of the counts of firings without limits.
+func (l *limiter) stripe() *stripe {
 	s := l.free.Load()
 	if s == nil {
 		l.free.CompareAndSwap(nil, new(stripes))
 		s = l.free.Load()
 	}
-	return &s[rand.Uint32()%uint32(len(s))].count
+	return &s[rand.Uint32()%uint32(len(s))]
 }
 
 // stripes are counts that share no cache line.
-type stripes [8]struct {
-	count atomic.Int64
-	_     [56]byte
+type stripes [8]stripe
+
+type stripe struct {
+	fired   atomic.Uint64 // without a number
+	running atomic.Int64
+	_       [48]byte
+}
+
+// fired counts the firings.
+func (l *limiter) fired() uint64 {
+	n := l.inOrder.Load()
+	if s := l.free.Load(); s != nil {
+		for i := range s {
+			n += s[i].fired.Load()
+		}
+	}
+	return n
 }
 
 // concurrent counts the firings that are not over.
@@ -64,7 +82,7 @@ func (l *limiter) concurrent() int64 {
 	n := l.running.Load()
 	if s := l.free.Load(); s != nil {
 		for i := range s {
-			n += s[i].count.Load()
+			n += s[i].running.Load()
 		}
 	}
 	return n
@@ -87,7 +105,7 @@ func (l Limits) now() time.Time {
 
 func (l *limiter) forbids(limits Limits, now time.Time) SkipReason {
 	switch {
-	case limits.Total > 0 && l.fired.Load() >= uint64(limits.Total):
+	case limits.Total > 0 && l.fired() >= uint64(limits.Total):
 		return SkipTotal
 	case limits.Concurrent > 0 && l.concurrent() >= int64(limits.Concurrent):
 		return SkipConcurrent

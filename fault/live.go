@@ -28,6 +28,7 @@ type liveRule struct {
 	effects    []Effect
 	faultText  string // of verdicts; empty while nobody asks for them
 	waits      bool   // may hold a call
+	draws      bool   // something of the fault by the number of the hit
 
 	state    *ruleState
 	deadline time.Time     // has a monotonic reading, so a clock that jumps back prolongs nothing
@@ -56,6 +57,7 @@ func (inj *Injector) compile(r Rule, source string, state *ruleState, deadline t
 		salt:      r.ID,
 		effects:   r.Fault.Effects(),
 		waits:     r.Fault.waits(),
+		draws:     r.Fault.draws(),
 		faultText: inj.faultText(r.Fault),
 		state:     state,
 		deadline:  deadline,

@@ -141,7 +141,7 @@ type call struct {
 	luggage  *luggage // of the request, while one of the rules it carries is asked
 
 	// What fires fills in when a rule applies.
-	number  uint64        // of the hits of the rule
+	number  uint64        // of the hits of the rule, if something is drawn by it
 	running *atomic.Int64 // counts the call until it is over
 	drawn   uint64        // the number the percentage was drawn by
 	start   time.Time     // of the call

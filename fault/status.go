@@ -133,7 +133,7 @@ func (inj *Injector) statusOf(l *liveRule, points []*Point) RuleStatus {
 		Rule:   l.rule.clone(),
 		Source: l.source,
 		By:     l.by,
-		Hits:   l.state.limiter.fired.Load(),
+		Hits:   l.state.limiter.fired(),
 		Held:   l.state.held.Load(),
 		Left:   max(0, time.Until(l.deadline)),
 	}
