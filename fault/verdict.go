@@ -160,7 +160,7 @@ type VerdictEndpoint struct {
 
 // Verdicts returns what became of the requests in which faults happened. What is
 // counted of a rule starts anew with an ID of which nothing is kept any more
-// ([VerdictSettings.Keep]).
+// ([VerdictSettings.Keep], [Injector.ResetVerdicts]).
 func (inj *Injector) Verdicts() VerdictReport {
 	if inj.Disabled() || inj.verdicts == nil {
 		return VerdictReport{}
@@ -170,6 +170,24 @@ func (inj *Injector) Verdicts() VerdictReport {
 	v.prune()
 	inj.mu.Unlock()
 	return v.report()
+}
+
+// ResetVerdicts forgets what [Injector.Verdicts] has of the rules with these IDs, and
+// returns how many rows that was. What is known of requests without a fault stays, to
+// compare with. Without any ID it forgets everything, these included, so that all
+// counts start anew. Requests that are on their way are counted when they end, by what
+// is then there.
+func (inj *Injector) ResetVerdicts(rules ...string) (forgotten int) {
+	if inj.Disabled() || inj.verdicts == nil {
+		return 0
+	}
+	v := inj.verdicts
+	if len(rules) == 0 {
+		v.endpoints.reset()
+		v.uncounted.Store(0)
+		v.crowded.Store(0)
+	}
+	return v.rows.reset(rules)
 }
 
 // verdicts is what an injector knows of them. Requests that are settled at the same

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -334,4 +335,73 @@ func TestSlowAsOthersAre(t *testing.T) {
 		got := inj.Verdicts().Rows[0]
 		require.Equal(t, []uint64{1, 1, 0, 0}, []uint64{got.Masked, got.Degraded, got.Surfaced, got.Unmeasured})
 	})
+}
+
+// TestVerdictsStartAnew forgets one rule, and everything, while requests go on.
+func TestVerdictsStartAnew(t *testing.T) {
+	inj, p := judged(t, fault.VerdictSettings{MinBaseline: 1, MaxEndpoints: 1, MaxRows: 3}, rule("r", unavailable))
+	request := func(endpoint string, calls ...string) {
+		ctx, trial := inj.BeginTrial(t.Context())
+		for _, op := range calls {
+			_ = p.Inject(ctx, fault.Operation{Name: op})
+		}
+		trial.End(fault.Outcome{Endpoint: page(endpoint)})
+	}
+	request("/a")
+	request("/a", "x")
+	request("/b", "x", "y", "z")
+	report := inj.Verdicts()
+	require.Len(t, report.Rows, 3)
+	require.Positive(t, report.Uncounted)
+	require.Positive(t, report.Crowded)
+
+	ctx, trial := inj.BeginTrial(t.Context())
+	_ = p.Inject(ctx, fault.Operation{Name: "x"})
+	require.Zero(t, inj.ResetVerdicts("another"))
+	require.Equal(t, 3, inj.ResetVerdicts("another", "r"))
+	report = inj.Verdicts()
+	require.Empty(t, report.Rows)
+	require.Positive(t, report.Uncounted, "nobody knows of which rule")
+	require.Len(t, report.Endpoints, 1)
+	trial.End(fault.Outcome{Endpoint: page("/a")})
+	require.EqualValues(t, 1, inj.Verdicts().Rows[0].Masked, "it ends after that")
+	require.True(t, inj.Verdicts().Rows[0].Compared)
+
+	require.Equal(t, 1, inj.ResetVerdicts())
+	report = inj.Verdicts()
+	require.True(t, report.On)
+	require.Empty(t, report.Rows)
+	require.Empty(t, report.Endpoints)
+	require.Zero(t, report.Uncounted)
+	require.Zero(t, report.Crowded)
+	request("/c", "x")
+	require.Equal(t, "GET /c", inj.Verdicts().Rows[0].Endpoint, "there is room again")
+	require.Zero(t, (*fault.Injector)(nil).ResetVerdicts())
+	require.Zero(t, fault.New("shop").ResetVerdicts())
+}
+
+// TestVerdictsStartAnewAtOnce is for the race detector, and loses no more than what is
+// forgotten.
+func TestVerdictsStartAnewAtOnce(t *testing.T) {
+	inj, p := judged(t, fault.VerdictSettings{}, rule("r", unavailable))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				ctx, trial := inj.BeginTrial(t.Context())
+				_ = p.Inject(ctx, fault.Operation{Name: "x"})
+				trial.End(fault.Outcome{Endpoint: page("/a")})
+			}
+		})
+		all.Go(func() {
+			for range 50 {
+				inj.ResetVerdicts()
+				inj.ResetVerdicts("r")
+				_ = inj.Verdicts()
+			}
+		})
+	}
+	all.Wait()
+	inj.ResetVerdicts()
+	require.Empty(t, inj.Verdicts().Rows)
 }

@@ -157,24 +157,37 @@ func (rs *verdictRows) all() []*verdictRow {
 // prune forgets the rows of rules that are not live and of which nothing was counted
 // since then.
 func (rs *verdictRows) prune(since time.Duration, live func(rule string) bool) {
+	rs.forget(func(r *verdictRow) bool { return time.Duration(r.last.Load()) <= since && !live(r.key.rule) })
+}
+
+// reset forgets the rows of these rules, or all if none are given.
+func (rs *verdictRows) reset(rules []string) (forgotten int) {
+	return rs.forget(func(r *verdictRow) bool { return len(rules) == 0 || slices.Contains(rules, r.key.rule) })
+}
+
+// forget drops the rows that are over, and says how many they were.
+func (rs *verdictRows) forget(over func(*verdictRow) bool) (forgotten int) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	t := rs.table.Load()
 	if t == nil {
-		return
+		return 0
 	}
 	next := &rowTable{make(map[rowKey]*verdictRow, len(t.rows)), make(map[rowKey]bool)}
 	for key, r := range t.rows {
-		if time.Duration(r.last.Load()) > since || live(key.rule) {
-			next.rows[key] = r
-			if t.full[key.group()] {
-				next.full[key.group()] = true
-			}
+		if over(r) {
+			forgotten++
+			continue
+		}
+		next.rows[key] = r
+		if t.full[key.group()] {
+			next.full[key.group()] = true
 		}
 	}
-	if len(next.rows) < len(t.rows) {
+	if forgotten > 0 {
 		rs.table.Store(next)
 	}
+	return forgotten
 }
 
 // An endpoint counts the requests to it in which no fault happened.
@@ -260,6 +273,13 @@ func (es *endpoints) all() iter.Seq2[Operation, *endpoint] {
 		return maps.All(*t)
 	}
 	return func(func(Operation, *endpoint) bool) {}
+}
+
+// reset forgets all endpoints.
+func (es *endpoints) reset() {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	es.table.Store(nil)
 }
 
 // prune forgets the endpoints that had no request since then.

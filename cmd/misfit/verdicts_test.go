@@ -83,6 +83,15 @@ func TestVerdicts(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(r.out), &answers))
 	require.Len(t, answers[0].Answer.Verdicts, 4)
 
+	r = misfit("verdicts", "-url", shop.url, "-reset", "-fail-on", "surfaced")
+	require.Equal(t, 2, r.status)
+	urls := shop.url + "," + other.url
+	require.Equal(t, "shop at "+shop.url+": forgot 2 rows of verdicts\nother at "+other.url+": forgot 0 rows of verdicts\n", done(t, "verdicts", "-url", urls, "-reset", "-rule", "c"))
+	require.Len(t, shop.inj.Verdicts().Rows, 2)
+	require.Contains(t, done(t, "verdicts", "-url", urls, "-reset", "-o", "json"), `"forgotten": 2`)
+	require.Empty(t, shop.inj.Verdicts().Rows)
+	require.Equal(t, 1, misfit("verdicts", "-url", shop.url, "-fail-on", "surfaced").status, "nothing is known any more")
+
 	r = misfit("verdicts", "-fail-on", "masked")
 	require.Equal(t, 2, r.status)
 	require.Contains(t, r.err, "give degraded or surfaced")
