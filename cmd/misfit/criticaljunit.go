@@ -106,6 +106,9 @@ func (r *criticalReport) junit(strict bool) ([]byte, error) {
 	if r.Unexplained != "" {
 		add(junitCase{Name: "all but what may be critical", Time: seconds(r.Rest.Seconds), Error: &junitReason{r.Unexplained, "unclear", r.Rest.Why}})
 	}
+	if r.failed != "" {
+		add(junitCase{Name: "it could not be found out", Time: seconds(0), Error: &junitReason{r.failed, "failed", ""}})
+	}
 	data, err := xml.MarshalIndent(junitSuites{
 		Name: "misfit critical", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Skipped: suite.Skipped, Time: suite.Time, Suite: suite,
 	}, "", "  ")
