@@ -41,7 +41,8 @@ type VerdictSettings struct {
 
 	// MaxRows bounds the rows that are told apart, and MaxEndpoints the endpoints.
 	// The defaults are 1,024 and 256. What is beyond is counted as
-	// [VerdictReport.Uncounted], and under an endpoint named "other".
+	// [VerdictReport.Uncounted], and under an endpoint named "other". Rules that
+	// requests carry, such as those of tokens, have at most half of the rows.
 	MaxRows      int
 	MaxEndpoints int
 }

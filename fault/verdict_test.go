@@ -405,3 +405,39 @@ func TestVerdictsStartAnewAtOnce(t *testing.T) {
 	inj.ResetVerdicts()
 	require.Empty(t, inj.Verdicts().Rows)
 }
+
+// TestTokensLeaveRoomForVerdicts of the rules of operators.
+func TestTokensLeaveRoomForVerdicts(t *testing.T) {
+	n := new(notary)
+	inj := fault.New("shop", fault.WithTokens(n), fault.WithVerdicts(fault.VerdictSettings{MaxRows: 5}))
+	p := inj.Point("custom", "db")
+	request := func(ctx context.Context) {
+		ctx, trial := inj.BeginTrial(ctx)
+		require.Error(t, p.Inject(ctx, fault.Operation{Name: "x"}))
+		trial.End(fault.Outcome{Endpoint: page("/a")})
+	}
+	tokens := func() {
+		for range 10 {
+			request(withToken(inj, t.Context(), n.issue(atDB(unavailable))))
+		}
+	}
+	tokens()
+	require.Len(t, inj.Verdicts().Rows, 3)
+	require.EqualValues(t, 7, inj.Verdicts().Uncounted)
+	for _, id := range []string{"a", "b"} {
+		put(t, inj, rule(id, unavailable))
+		request(t.Context())
+		require.True(t, inj.Delete(id))
+	}
+	require.Len(t, inj.Verdicts().Rows, 5)
+	require.EqualValues(t, 7, inj.Verdicts().Uncounted)
+
+	require.Equal(t, 1, inj.ResetVerdicts("token-t1"))
+	put(t, inj, rule("c", unavailable))
+	request(t.Context())
+	require.True(t, inj.Delete("c"))
+	require.Len(t, inj.Verdicts().Rows, 5)
+	inj.ResetVerdicts()
+	tokens()
+	require.Len(t, inj.Verdicts().Rows, 3)
+}

@@ -29,7 +29,8 @@ endpoint. A line is one fault at one endpoint of the service; what there is to s
 besides stands beneath. Counts of a rule go on while it is live, and for an hour.
 
 With -fail-on the exit status is 1 if there is such a verdict, or none at all: a
-fault that nothing has met says nothing.
+fault that nothing has met says nothing. It is 1 as well where a service had no room
+left for some of them, which may be those.
 
 With -reset they are forgotten, so that counts start anew: those of a rule, or all,
 and then also what requests without a fault took. It needs the role operator.`
@@ -227,12 +228,15 @@ func (c *verdictsCommand) judge(replies []reply) error {
 	if len(c.failOn) == 0 {
 		return nil
 	}
-	var found []string
+	var found, unknown []string
 	seen := uint64(0)
 	for _, p := range replies {
 		var answer verdictsAnswer
 		if err := understand(p.Answer.(json.RawMessage), &answer); err != nil {
 			return err
+		}
+		if answer.Uncounted > 0 {
+			unknown = append(unknown, fmt.Sprintf("%s: of %s nothing is known, for want of room: -reset makes some", p.from(), plural(answer.Uncounted, "verdict")))
 		}
 		for _, v := range answer.Verdicts {
 			seen += v.Masked + v.Degraded + v.Surfaced
@@ -249,6 +253,8 @@ func (c *verdictsCommand) judge(replies []reply) error {
 		return refusalf("%s", strings.Join(found, "\n"))
 	case seen == 0:
 		return refusalf("there are no verdicts: no request that is followed has met a fault")
+	case len(unknown) > 0:
+		return refusalf("%s", strings.Join(unknown, "\n"))
 	}
 	return nil
 }
