@@ -102,8 +102,8 @@ type VerdictReport struct {
 	Endpoints []VerdictEndpoint // sorted by name
 
 	// Uncounted are verdicts, and late and unfollowed hits, for which there was no
-	// row left and of which nothing is known but their number; faults of a request
-	// beyond the 16 that are told apart are among them.
+	// row left and of which nothing is known but their number; faults of a request are
+	// among them from the 33rd rule and point on.
 	Uncounted uint64
 
 	// Crowded are requests that were counted under the endpoint named "other".
@@ -117,7 +117,7 @@ type VerdictRow struct {
 	Rule      string // its ID; "request-*" stands for all that requests carry in the clear
 	Source    string // of the rule
 	Point     string // "http.client:ratings"
-	Operation string // as the rule names it, if it names operations; "other" beyond 32 of a rule, fault, point and endpoint
+	Operation string // as the rule names it, if it names operations; "other" beyond 16 of a request, and 32 of a rule, fault, point and endpoint
 	Fault     Fault
 	Endpoint  string // that the requests were made to: "GET /products/{id}"; empty if there was none
 

@@ -139,8 +139,8 @@ func TestVerdictsAreBounded(t *testing.T) {
 	}
 	request(t, inj, "/many", p, many...)
 	report := inj.Verdicts()
-	require.Len(t, report.Rows, 16, "of one request")
-	require.EqualValues(t, 50-16, report.Uncounted)
+	require.Len(t, report.Rows, 17, "16 operations of one request, and the others")
+	require.Zero(t, report.Uncounted, "it is known of all calls that they were masked")
 
 	for _, op := range many {
 		request(t, inj, "/many", p, op)
@@ -149,8 +149,8 @@ func TestVerdictsAreBounded(t *testing.T) {
 	require.Len(t, report.Rows, 33, "32 operations, and the others")
 	others := report.Rows[len(report.Rows)-1]
 	require.Equal(t, "other", others.Operation)
-	require.EqualValues(t, 50-32, others.Masked)
-	require.EqualValues(t, 50-16, report.Uncounted)
+	require.EqualValues(t, 1+50-32, others.Masked)
+	require.Zero(t, report.Uncounted)
 
 	for i := range 10 {
 		request(t, inj, fmt.Sprint("/", i), p, "x")
@@ -174,7 +174,43 @@ func TestVerdictsAreBounded(t *testing.T) {
 	}
 	report = inj.Verdicts()
 	require.Len(t, report.Rows, 40)
-	require.EqualValues(t, 50-16+10-5, report.Uncounted)
+	require.EqualValues(t, 10-5, report.Uncounted)
+}
+
+// TestVerdictsOfManyCalls: the rule that the last of many calls met is known to have
+// surfaced, too, and as what the rule names.
+func TestVerdictsOfManyCalls(t *testing.T) {
+	last := rule("last", unavailable, priority(1))
+	last.Target.Operations = []string{"last *"}
+	inj, p := judged(t, fault.VerdictSettings{}, rule("r", unavailable), last)
+	ctx, trial := inj.BeginTrial(t.Context())
+	for i := range 20 {
+		_ = p.Inject(ctx, fault.Operation{Verb: "GET", Name: fmt.Sprint("/", i)})
+	}
+	for i := range 20 {
+		_ = p.Inject(ctx, fault.Operation{Verb: "last", Name: fmt.Sprint("/", i)})
+	}
+	trial.End(fault.Outcome{Endpoint: page("/a"), Failed: true})
+	report := inj.Verdicts()
+	require.Zero(t, report.Uncounted)
+	require.Len(t, report.Rows, 18)
+	require.Equal(t, "last", report.Rows[0].Rule)
+	require.Equal(t, "last *", report.Rows[0].Operation)
+	for _, r := range report.Rows {
+		require.EqualValues(t, 1, r.Surfaced)
+	}
+}
+
+// TestVerdictsOfTooMany counts what it cannot keep of one request.
+func TestVerdictsOfTooMany(t *testing.T) {
+	inj, _ := judged(t, fault.VerdictSettings{}, rule("r", unavailable, at("*")))
+	ctx, trial := inj.BeginTrial(t.Context())
+	for i := range 40 {
+		_ = inj.Point("custom", fmt.Sprint("db-", i)).Inject(ctx, fault.Operation{Name: "x"})
+	}
+	trial.End(fault.Outcome{Endpoint: page("/a")})
+	require.Len(t, inj.Verdicts().Rows, 32)
+	require.EqualValues(t, 40-32, inj.Verdicts().Uncounted)
 }
 
 // TestVerdictsAreForgotten an hour after the last of a rule that is over, and not

@@ -133,9 +133,12 @@ func (rs *verdictRows) get(key rowKey, l *liveRule) *verdictRow {
 		next.full[group] = true
 		key.operation = otherOperation
 	}
-	key.operation = strings.Clone(key.operation) // it may be a part of much more
-	r := &verdictRow{key: key, rule: l}
-	next.add(r)
+	r := next.rows[key] // there may be one of further operations
+	if r == nil {
+		key.operation = strings.Clone(key.operation) // it may be a part of much more
+		r = &verdictRow{key: key, rule: l}
+		next.add(r)
+	}
 	rs.table.Store(next)
 	return r
 }
