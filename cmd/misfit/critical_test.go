@@ -432,3 +432,25 @@ func TestCriticalTakesBackWhenStopped(t *testing.T) {
 	require.Empty(t, run.kept)
 	require.True(t, run.until.IsZero())
 }
+
+// That a journey goes well while some of the calls are let pass is no tolerance, and is
+// said.
+func TestCriticalOfSomeCalls(t *testing.T) {
+	needsCurl(t)
+	private, public := keys(t)
+	m := newMarket(t, public, fault.WithGuardrails(fault.Guardrails{MaxHeld: 1}))
+	journey := script(t, `cd "$(mktemp -d "`+t.TempDir()+`/XXXXXX")"
+for i in 1 2; do (curl -fs -H "$MISFIT_FAULT_HEADER" "$SHOP/$i" && touch "done-$i") >/dev/null 2>&1 & done
+until [ -e done-1 ] || [ -e done-2 ]; do sleep 0.02; done
+`)
+	path := filepath.Join(t.TempDir(), "junit.xml")
+	r := critical(private, []string{"-journey", journey}, "-url", m.controls, "-black-hole", "-allow", "*", "-json", "-junit", path)
+	require.Equal(t, statusDone, r.status, r.err)
+	for _, d := range readReport(t, r).Dependencies {
+		if d.Point == "http.client:login" {
+			require.Equal(t, "not all calls were made to fail: skipped: 1 held", d.Why)
+		}
+	}
+	require.Contains(t, r.err, "  warning: not all calls were made to fail: skipped: 1 held\n")
+	require.Contains(t, read(t, path), "<system-out>no longer critical: not all calls were made to fail: skipped: 1 held</system-out>")
+}

@@ -82,6 +82,9 @@ func (r *criticalReport) junit(strict bool) ([]byte, error) {
 					c.Failure = &junitReason{"no longer critical", "stale", ""}
 				}
 			}
+			if d.Why != "" {
+				c.Out = legible(c.Out + ": " + d.Why)
+			}
 		case criticality.NotReached:
 			c.Skipped = &junitReason{Message: "not reached: " + d.Why}
 		default:

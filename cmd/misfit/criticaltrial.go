@@ -61,6 +61,9 @@ func (t *trial) examine(ctx context.Context) (*criticality.Result, error) {
 				return criticality.Outcome{}, err
 			}
 			o := criticality.Outcome{Passed: r.passed, Why: r.why, Applied: len(r.hit) > 0, Lack: r.lack, Took: r.took}
+			if o.Passed && o.Applied && r.skipped != "" {
+				o.Why = notAllFailed + r.skipped
+			}
 			for _, point := range r.hit {
 				if point != somewhere {
 					o.Hit = append(o.Hit, point)
@@ -264,6 +267,7 @@ type trialRun struct {
 	answered bool     // a service spoke of the token
 	refused  []string // why it was not taken
 	lack     string   // why nothing failed
+	skipped  string   // why some calls did not
 }
 
 // run sends the journey through once, while calls fail as rules say.
@@ -312,6 +316,10 @@ func (r *trialRun) listen(names []string, token string) {
 				r.refuse(fmt.Sprintf("%s: %s", item.Service, item.Reason))
 			case item.Rule != token && !slices.Contains(names, item.Rule):
 				continue // of another run, or of somebody else
+			case item.Verdict == faultstatus.Skipped:
+				r.answered = true
+				r.lack = string(item.Verdict) + ": " + item.Reason
+				r.skipped = r.lack
 			case item.Verdict == faultstatus.Applied && strings.Contains(item.Point, ":"):
 				r.answered = true
 				r.struck(item.Point)
@@ -357,13 +365,16 @@ func (t *trial) lookUp(ctx context.Context, r *trialRun, names []string, rules [
 				break
 			}
 			r.answered = true
+			if len(status.Skips) > 0 {
+				r.skipped = "skipped: " + counted(status.Skips)
+			}
 			switch points := rules[i].Target.Points; {
 			case status.Hits > 0 && len(points) == 1 && points[0] != "*":
 				r.struck(points[0])
 			case status.Hits > 0:
 				r.struck(somewhere)
 			case len(status.Skips) > 0:
-				r.lack = "skipped: " + counted(status.Skips)
+				r.lack = r.skipped
 			case len(status.Protected) > 0:
 				r.lack = "guardrails protect " + fewOf(status.Protected)
 			}
@@ -371,6 +382,8 @@ func (t *trial) lookUp(ctx context.Context, r *trialRun, names []string, rules [
 	}
 	return notFoundOut(replies)
 }
+
+const notAllFailed = "not all calls were made to fail: "
 
 // tell says how a run went, with the output of one that failed.
 func (t *trial) tell(r *trialRun) {
@@ -383,6 +396,9 @@ func (t *trial) tell(r *trialRun) {
 		remark = ", and no call is known to have failed"
 	}
 	fmt.Fprintf(t.out, "%s in %v%s\n", word, roundish(r.took), remark)
+	if len(r.hit) > 0 && r.skipped != "" {
+		fmt.Fprintf(t.out, "  warning: %s\n", cell(notAllFailed+r.skipped, maxText))
+	}
 	for _, why := range r.refused {
 		fmt.Fprintf(t.out, "  warning: the token is refused by %s\n", cell(why, maxText))
 	}
