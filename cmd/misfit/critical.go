@@ -75,8 +75,9 @@ type criticalCommand struct {
 	audience string
 	subject  string
 
-	asJSON bool
-	junit  string
+	asJSON   bool
+	junit    string
+	reported bool // there
 }
 
 func newCritical(s *streams) *cobra.Command {
@@ -152,6 +153,18 @@ func (c *criticalCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.places(); err != nil {
+		return err
+	}
+	err = c.examine(ctx, failing, who)
+	if err != nil && c.junit != "" && !c.reported {
+		err = errors.Join(err, c.writeJUnit(c.withoutResult(err.Error())))
+	}
+	return err
+}
+
+// examine finds out what is critical, and reports it.
+func (c *criticalCommand) examine(ctx context.Context, failing fault.Fault, who scope.Scope) error {
 	list, err := c.list()
 	if err != nil {
 		return err
@@ -181,16 +194,10 @@ func (c *criticalCommand) run(ctx context.Context) error {
 	if list != nil {
 		t.allowed = append(t.allowed[:len(t.allowed):len(t.allowed)], list.Critical...)
 	}
-	if err := c.places(); err != nil {
-		return err
-	}
 	began := time.Now()
 	result, err := t.examine(ctx)
 	t.sayLeftovers(c.s.err, len(clients) > 0)
 	if err != nil {
-		if c.junit != "" {
-			err = errors.Join(err, c.writeJUnit(c.withoutResult(err.Error())))
-		}
 		return err
 	}
 	report := newCriticalReport(c, t, result, list)
@@ -337,6 +344,7 @@ func (c *criticalCommand) finish(report *criticalReport, result *criticality.Res
 		if err := c.writeJUnit(report); err != nil {
 			return err
 		}
+		c.reported = true
 	}
 	if c.update && statusOf(orDone(verdict)) != statusFile {
 		old := criticality.NewList(strings.Join(append([]string{c.path}, c.args...), " "), result, list)

@@ -391,6 +391,14 @@ func TestCriticalJUnitOfNothing(t *testing.T) {
 		require.Equal(t, []int{1, 0, 1}, []int{suites.Tests, suites.Failures, suites.Errors})
 		require.Contains(t, suites.Suite.Cases[0].Error.Message, want)
 	}
+
+	// Nor does one of an earlier run stay where nothing was run.
+	require.NoError(t, os.WriteFile(path, []byte("of yesterday"), 0o600))
+	require.Equal(t, statusFile, critical(private, []string{"-journey", "./no-such-program"}, "-junit", path).status)
+	require.Contains(t, read(t, path), "there is no program ./no-such-program")
+	require.NoError(t, os.WriteFile(path, []byte("of yesterday"), 0o600))
+	require.Equal(t, statusUsage, critical(private, []string{"-journey", "true"}, "-junit", path, "-limit", "1h").status)
+	require.Equal(t, "of yesterday", read(t, path), "nothing was asked")
 }
 
 // Where nothing can be written is said before anything is run.
