@@ -62,7 +62,7 @@ func (l *leftovers) sayLeftovers(w io.Writer, known bool) {
 		return
 	}
 	if !known {
-		fmt.Fprintf(w, "misfit critical: services take the tokens of these runs until %s; give -url, and they are taken back\n", stamp(l.until))
+		fmt.Fprintf(w, "misfit critical: services may take the tokens of these runs until %s; give -url, and they are taken back\n", stamp(l.until))
 		return
 	}
 	for _, k := range l.kept {
