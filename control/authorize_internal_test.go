@@ -27,6 +27,7 @@ var needs = map[string]Role{
 	"GET /v1/guardrails":          Viewer,
 	"GET /v1/points":              Viewer,
 	"GET /v1/verdicts":            Viewer,
+	"DELETE /v1/verdicts":         Operator,
 	"GET /v1/explain":             Viewer,
 	"GET /v1/rules":               Viewer,
 	"GET /v1/rules/{id}":          Viewer,

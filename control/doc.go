@@ -25,6 +25,8 @@
 //	GET    /v1/status              halted or not, calls held, counters, who you are
 //	GET    /v1/guardrails          what the service's code forbids
 //	GET    /v1/points              the injection points, what is armed there, and their traffic
+//	GET    /v1/verdicts            what became of the requests in which faults happened
+//	DELETE /v1/verdicts            forgets that, so that counts start anew
 //	GET    /v1/explain             which rule would apply to a call, and why no other
 //	GET    /v1/events              what happens, as server-sent events
 //	GET    /v1/audit               who did what, newest first

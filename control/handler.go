@@ -110,6 +110,7 @@ func (h *Handler) routes() []route {
 		{http.MethodGet, "v1/guardrails", Viewer, h.getGuardrails},
 		{http.MethodGet, "v1/points", Viewer, h.getPoints},
 		{http.MethodGet, "v1/verdicts", Viewer, h.getVerdicts},
+		{http.MethodDelete, "v1/verdicts", Operator, h.resetVerdicts},
 		{http.MethodGet, "v1/explain", Viewer, h.getExplain},
 		{http.MethodGet, "v1/events", Viewer, h.getEvents},
 		{http.MethodGet, "v1/audit", Viewer, h.getAudit},

@@ -21,6 +21,7 @@ const (
 	actionDelete  = "rule.delete"
 	actionHalt    = "halt"
 	actionResume  = "resume"
+	actionReset   = "verdicts.reset"
 	actionTaken   = "token.taken"
 
 	resultDone    = "done"
@@ -38,6 +39,7 @@ var actions = map[string]string{
 	http.MethodPost + " " + rulePath + "/unpause": actionUnpause,
 	http.MethodPost + " " + haltPath:              actionHalt,
 	http.MethodPost + " v1/resume":                actionResume,
+	http.MethodDelete + " v1/verdicts":            actionReset,
 }
 
 // entry is what the record says of a call.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -79,6 +80,43 @@ func (h *Handler) getVerdicts(c *call) error {
 		view.Endpoints = append(view.Endpoints, endpointView{e.Endpoint, e.Requests, e.Failed, e.Degraded, latency(e.P50), latency(e.P99), e.Enough})
 	}
 	return answer(c.w, http.StatusOK, view)
+}
+
+// resetVerdicts forgets them: of all rules, and what they are compared with, or of one
+// rule. What is lost is on record first.
+func (h *Handler) resetVerdicts(c *call) error {
+	if err := h.writable(); err != nil {
+		return err
+	}
+	var problems problem.List
+	rule := readQuery(&problems, c.r.URL.RawQuery, "rule")["rule"]
+	if err := problems.Err(); err != nil {
+		return invalidQuery(err)
+	}
+	var rules []string
+	if rule != "" {
+		rules = []string{rule}
+	}
+	e := c.entry(actionReset, resultDone)
+	e.Rule, e.Detail = rule, h.inSum(rule)
+	if err := h.note(e); err != nil {
+		return err
+	}
+	return answer(c.w, http.StatusOK, struct {
+		Forgotten int `json:"forgotten"`
+	}{h.inj.ResetVerdicts(rules...)})
+}
+
+// inSum is what there are of verdicts of a rule, or of all.
+func (h *Handler) inSum(rule string) string {
+	var rows int
+	var masked, degraded, surfaced uint64
+	for _, r := range h.inj.Verdicts().Rows {
+		if rule == "" || r.Rule == rule {
+			rows, masked, degraded, surfaced = rows+1, masked+r.Masked, degraded+r.Degraded, surfaced+r.Surfaced
+		}
+	}
+	return fmt.Sprintf("forgot %s: %d masked, %d degraded, %d surfaced", count(rows, "row"), masked, degraded, surfaced)
 }
 
 func viewOfVerdict(r fault.VerdictRow) verdictView {

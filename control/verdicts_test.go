@@ -72,11 +72,56 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
+func TestVerdictsStartAnew(t *testing.T) {
+	inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 1}))
+	s := newSite(t, inj)
+	point := inj.Point("http.client", "ratings")
+	for _, id := range []string{"a", "b"} {
+		r := hole(id)
+		r.Scope, r.Fault = scope.Customers(id), fault.Fault{Error: &fault.ErrorFault{Class: fault.Reset}}
+		require.NoError(t, inj.Put(r))
+	}
+	for _, customer := range []string{"a", "a", "b", "c"} {
+		ctx, trial := inj.BeginTrial(scope.With(t.Context(), scope.Request{Customer: customer}))
+		err := point.Inject(ctx, fault.Operation{Name: "get"})
+		trial.End(fault.Outcome{Endpoint: fault.Operation{Name: "/page"}, Failed: err != nil && customer == "a"})
+	}
+	requireProblem(t, s.do("DELETE", "/v1/verdicts?rules=a", ""), http.StatusBadRequest, "urn:misfit:problem:invalid-query")
+	require.JSONEq(t, `{"forgotten":1}`, s.do("DELETE", "/v1/verdicts?rule=a", "").body)
+	left := decode[verdicts](t, s.do("GET", "/v1/verdicts", ""))
+	require.Len(t, left.Verdicts, 1)
+	require.Equal(t, "b", left.Verdicts[0].Rule)
+	require.Len(t, left.Endpoints, 1, "to compare with")
+	require.JSONEq(t, `{"forgotten":0}`, s.do("DELETE", "/v1/verdicts?rule=a", "").body)
+
+	require.JSONEq(t, `{"forgotten":1}`, s.do("DELETE", "/v1/verdicts", "").body)
+	left = decode[verdicts](t, s.do("GET", "/v1/verdicts", ""))
+	require.Empty(t, left.Verdicts)
+	require.Empty(t, left.Endpoints)
+	require.Equal(t, 403, s.do("DELETE", "/v1/verdicts", "", "X-Forwarded-For", "10.0.0.1").status)
+
+	var record []string
+	for _, e := range decode[auditPage](t, s.do("GET", "/v1/audit?action=verdicts.reset", "")).Entries {
+		record = append(record, e.Rule+" "+e.Result+" "+e.Detail)
+	}
+	require.Len(t, record, 5)
+	require.Contains(t, record[0], " refused ")
+	require.Equal(t, " done forgot 1 row: 1 masked, 0 degraded, 0 surfaced", record[1])
+	require.Equal(t, "a done forgot 1 row: 0 masked, 0 degraded, 2 surfaced", record[3])
+	require.Contains(t, record[4], " refused ")
+}
+
 func TestNoVerdicts(t *testing.T) {
 	for _, inj := range []*fault.Injector{nil, fault.New("shop")} {
 		r := direct(control.New(inj), local(http.MethodGet, "/v1/verdicts", ""))
 		requireJSON(t, r, http.StatusOK)
 		require.NotContains(t, r.body, "null")
 		require.False(t, decode[verdicts](t, r).On)
+		r = direct(control.New(inj), local(http.MethodDelete, "/v1/verdicts", ""))
+		if inj == nil {
+			require.Equal(t, http.StatusConflict, r.status)
+			continue
+		}
+		require.JSONEq(t, `{"forgotten":0}`, r.body)
 	}
 }

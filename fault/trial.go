@@ -39,7 +39,7 @@ type trialFault struct {
 }
 
 const (
-	maxTrialFaults = 16
+	maxTrialFaults = 16 // by operation; and as many that stand for more
 	maxReasonBytes = 128
 )
 
@@ -156,17 +156,42 @@ func (t *Trial) note(fault trialFault) (late bool, endpoint Operation) {
 	if t.over {
 		return true, t.endpoint
 	}
-	for _, known := range t.faults {
-		if known == fault {
+	if t.notes(fault) {
+		return
+	}
+	if len(t.faults) >= maxTrialFaults {
+		// Of a rule at a point it is to be known what became of it, even if not in
+		// which of many calls.
+		if fault = fault.summary(); t.notes(fault) {
 			return
 		}
 	}
-	if len(t.faults) == maxTrialFaults {
+	if len(t.faults) == 2*maxTrialFaults {
 		t.beyond++
 		return
 	}
 	t.faults = append(t.faults, fault)
 	return
+}
+
+func (t *Trial) notes(fault trialFault) bool {
+	for _, known := range t.faults {
+		if known == fault {
+			return true
+		}
+	}
+	return false
+}
+
+// summary stands for all the further calls of a rule at a point: by the operation that
+// the rule names, if it does.
+func (f trialFault) summary() trialFault {
+	name := otherOperation
+	if len(f.rule.operations) > 0 {
+		name = f.rule.verdictOperation(&f.op)
+	}
+	f.op = Operation{Name: name}
+	return f
 }
 
 // row returns the row of a fault, in which something is to be counted now, or nil

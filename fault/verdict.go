@@ -41,7 +41,8 @@ type VerdictSettings struct {
 
 	// MaxRows bounds the rows that are told apart, and MaxEndpoints the endpoints.
 	// The defaults are 1,024 and 256. What is beyond is counted as
-	// [VerdictReport.Uncounted], and under an endpoint named "other".
+	// [VerdictReport.Uncounted], and under an endpoint named "other". Rules that
+	// requests carry, such as those of tokens, have at most half of the rows.
 	MaxRows      int
 	MaxEndpoints int
 }
@@ -101,8 +102,8 @@ type VerdictReport struct {
 	Endpoints []VerdictEndpoint // sorted by name
 
 	// Uncounted are verdicts, and late and unfollowed hits, for which there was no
-	// row left and of which nothing is known but their number; faults of a request
-	// beyond the 16 that are told apart are among them.
+	// row left and of which nothing is known but their number; faults of a request are
+	// among them from the 33rd rule and point on.
 	Uncounted uint64
 
 	// Crowded are requests that were counted under the endpoint named "other".
@@ -116,7 +117,7 @@ type VerdictRow struct {
 	Rule      string // its ID; "request-*" stands for all that requests carry in the clear
 	Source    string // of the rule
 	Point     string // "http.client:ratings"
-	Operation string // as the rule names it, if it names operations; "other" beyond 32 of a rule, fault, point and endpoint
+	Operation string // as the rule names it, if it names operations; "other" beyond 16 of a request, and 32 of a rule, fault, point and endpoint
 	Fault     Fault
 	Endpoint  string // that the requests were made to: "GET /products/{id}"; empty if there was none
 
@@ -160,7 +161,7 @@ type VerdictEndpoint struct {
 
 // Verdicts returns what became of the requests in which faults happened. What is
 // counted of a rule starts anew with an ID of which nothing is kept any more
-// ([VerdictSettings.Keep]).
+// ([VerdictSettings.Keep], [Injector.ResetVerdicts]).
 func (inj *Injector) Verdicts() VerdictReport {
 	if inj.Disabled() || inj.verdicts == nil {
 		return VerdictReport{}
@@ -170,6 +171,24 @@ func (inj *Injector) Verdicts() VerdictReport {
 	v.prune()
 	inj.mu.Unlock()
 	return v.report()
+}
+
+// ResetVerdicts forgets what [Injector.Verdicts] has of the rules with these IDs, and
+// returns how many rows that was. What is known of requests without a fault stays, to
+// compare with. Without any ID it forgets everything, these included, so that all
+// counts start anew. Requests that are on their way are counted when they end, by what
+// is then there.
+func (inj *Injector) ResetVerdicts(rules ...string) (forgotten int) {
+	if inj.Disabled() || inj.verdicts == nil {
+		return 0
+	}
+	v := inj.verdicts
+	if len(rules) == 0 {
+		v.endpoints.reset()
+		v.uncounted.Store(0)
+		v.crowded.Store(0)
+	}
+	return v.rows.reset(rules)
 }
 
 // verdicts is what an injector knows of them. Requests that are settled at the same

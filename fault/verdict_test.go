@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,8 +139,8 @@ func TestVerdictsAreBounded(t *testing.T) {
 	}
 	request(t, inj, "/many", p, many...)
 	report := inj.Verdicts()
-	require.Len(t, report.Rows, 16, "of one request")
-	require.EqualValues(t, 50-16, report.Uncounted)
+	require.Len(t, report.Rows, 17, "16 operations of one request, and the others")
+	require.Zero(t, report.Uncounted, "it is known of all calls that they were masked")
 
 	for _, op := range many {
 		request(t, inj, "/many", p, op)
@@ -148,8 +149,8 @@ func TestVerdictsAreBounded(t *testing.T) {
 	require.Len(t, report.Rows, 33, "32 operations, and the others")
 	others := report.Rows[len(report.Rows)-1]
 	require.Equal(t, "other", others.Operation)
-	require.EqualValues(t, 50-32, others.Masked)
-	require.EqualValues(t, 50-16, report.Uncounted)
+	require.EqualValues(t, 1+50-32, others.Masked)
+	require.Zero(t, report.Uncounted)
 
 	for i := range 10 {
 		request(t, inj, fmt.Sprint("/", i), p, "x")
@@ -173,7 +174,43 @@ func TestVerdictsAreBounded(t *testing.T) {
 	}
 	report = inj.Verdicts()
 	require.Len(t, report.Rows, 40)
-	require.EqualValues(t, 50-16+10-5, report.Uncounted)
+	require.EqualValues(t, 10-5, report.Uncounted)
+}
+
+// TestVerdictsOfManyCalls: the rule that the last of many calls met is known to have
+// surfaced, too, and as what the rule names.
+func TestVerdictsOfManyCalls(t *testing.T) {
+	last := rule("last", unavailable, priority(1))
+	last.Target.Operations = []string{"last *"}
+	inj, p := judged(t, fault.VerdictSettings{}, rule("r", unavailable), last)
+	ctx, trial := inj.BeginTrial(t.Context())
+	for i := range 20 {
+		_ = p.Inject(ctx, fault.Operation{Verb: "GET", Name: fmt.Sprint("/", i)})
+	}
+	for i := range 20 {
+		_ = p.Inject(ctx, fault.Operation{Verb: "last", Name: fmt.Sprint("/", i)})
+	}
+	trial.End(fault.Outcome{Endpoint: page("/a"), Failed: true})
+	report := inj.Verdicts()
+	require.Zero(t, report.Uncounted)
+	require.Len(t, report.Rows, 18)
+	require.Equal(t, "last", report.Rows[0].Rule)
+	require.Equal(t, "last *", report.Rows[0].Operation)
+	for _, r := range report.Rows {
+		require.EqualValues(t, 1, r.Surfaced)
+	}
+}
+
+// TestVerdictsOfTooMany counts what it cannot keep of one request.
+func TestVerdictsOfTooMany(t *testing.T) {
+	inj, _ := judged(t, fault.VerdictSettings{}, rule("r", unavailable, at("*")))
+	ctx, trial := inj.BeginTrial(t.Context())
+	for i := range 40 {
+		_ = inj.Point("custom", fmt.Sprint("db-", i)).Inject(ctx, fault.Operation{Name: "x"})
+	}
+	trial.End(fault.Outcome{Endpoint: page("/a")})
+	require.Len(t, inj.Verdicts().Rows, 32)
+	require.EqualValues(t, 40-32, inj.Verdicts().Uncounted)
 }
 
 // TestVerdictsAreForgotten an hour after the last of a rule that is over, and not
@@ -334,4 +371,109 @@ func TestSlowAsOthersAre(t *testing.T) {
 		got := inj.Verdicts().Rows[0]
 		require.Equal(t, []uint64{1, 1, 0, 0}, []uint64{got.Masked, got.Degraded, got.Surfaced, got.Unmeasured})
 	})
+}
+
+// TestVerdictsStartAnew forgets one rule, and everything, while requests go on.
+func TestVerdictsStartAnew(t *testing.T) {
+	inj, p := judged(t, fault.VerdictSettings{MinBaseline: 1, MaxEndpoints: 1, MaxRows: 3}, rule("r", unavailable))
+	request := func(endpoint string, calls ...string) {
+		ctx, trial := inj.BeginTrial(t.Context())
+		for _, op := range calls {
+			_ = p.Inject(ctx, fault.Operation{Name: op})
+		}
+		trial.End(fault.Outcome{Endpoint: page(endpoint)})
+	}
+	request("/a")
+	request("/a", "x")
+	request("/b", "x", "y", "z")
+	report := inj.Verdicts()
+	require.Len(t, report.Rows, 3)
+	require.Positive(t, report.Uncounted)
+	require.Positive(t, report.Crowded)
+
+	ctx, trial := inj.BeginTrial(t.Context())
+	_ = p.Inject(ctx, fault.Operation{Name: "x"})
+	require.Zero(t, inj.ResetVerdicts("another"))
+	require.Equal(t, 3, inj.ResetVerdicts("another", "r"))
+	report = inj.Verdicts()
+	require.Empty(t, report.Rows)
+	require.Positive(t, report.Uncounted, "nobody knows of which rule")
+	require.Len(t, report.Endpoints, 1)
+	trial.End(fault.Outcome{Endpoint: page("/a")})
+	require.EqualValues(t, 1, inj.Verdicts().Rows[0].Masked, "it ends after that")
+	require.True(t, inj.Verdicts().Rows[0].Compared)
+
+	require.Equal(t, 1, inj.ResetVerdicts())
+	report = inj.Verdicts()
+	require.True(t, report.On)
+	require.Empty(t, report.Rows)
+	require.Empty(t, report.Endpoints)
+	require.Zero(t, report.Uncounted)
+	require.Zero(t, report.Crowded)
+	request("/c", "x")
+	require.Equal(t, "GET /c", inj.Verdicts().Rows[0].Endpoint, "there is room again")
+	require.Zero(t, (*fault.Injector)(nil).ResetVerdicts())
+	require.Zero(t, fault.New("shop").ResetVerdicts())
+}
+
+// TestVerdictsStartAnewAtOnce is for the race detector, and loses no more than what is
+// forgotten.
+func TestVerdictsStartAnewAtOnce(t *testing.T) {
+	inj, p := judged(t, fault.VerdictSettings{}, rule("r", unavailable))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				ctx, trial := inj.BeginTrial(t.Context())
+				_ = p.Inject(ctx, fault.Operation{Name: "x"})
+				trial.End(fault.Outcome{Endpoint: page("/a")})
+			}
+		})
+		all.Go(func() {
+			for range 50 {
+				inj.ResetVerdicts()
+				inj.ResetVerdicts("r")
+				_ = inj.Verdicts()
+			}
+		})
+	}
+	all.Wait()
+	inj.ResetVerdicts()
+	require.Empty(t, inj.Verdicts().Rows)
+}
+
+// TestTokensLeaveRoomForVerdicts of the rules of operators.
+func TestTokensLeaveRoomForVerdicts(t *testing.T) {
+	n := new(notary)
+	inj := fault.New("shop", fault.WithTokens(n), fault.WithVerdicts(fault.VerdictSettings{MaxRows: 5}))
+	p := inj.Point("custom", "db")
+	request := func(ctx context.Context) {
+		ctx, trial := inj.BeginTrial(ctx)
+		require.Error(t, p.Inject(ctx, fault.Operation{Name: "x"}))
+		trial.End(fault.Outcome{Endpoint: page("/a")})
+	}
+	tokens := func() {
+		for range 10 {
+			request(withToken(inj, t.Context(), n.issue(atDB(unavailable))))
+		}
+	}
+	tokens()
+	require.Len(t, inj.Verdicts().Rows, 3)
+	require.EqualValues(t, 7, inj.Verdicts().Uncounted)
+	for _, id := range []string{"a", "b"} {
+		put(t, inj, rule(id, unavailable))
+		request(t.Context())
+		require.True(t, inj.Delete(id))
+	}
+	require.Len(t, inj.Verdicts().Rows, 5)
+	require.EqualValues(t, 7, inj.Verdicts().Uncounted)
+
+	require.Equal(t, 1, inj.ResetVerdicts("token-t1"))
+	put(t, inj, rule("c", unavailable))
+	request(t.Context())
+	require.True(t, inj.Delete("c"))
+	require.Len(t, inj.Verdicts().Rows, 5)
+	inj.ResetVerdicts()
+	tokens()
+	require.Len(t, inj.Verdicts().Rows, 3)
 }

@@ -85,26 +85,42 @@ type verdictRows struct {
 
 // A rowTable is immutable.
 type rowTable struct {
-	rows map[rowKey]*verdictRow
-	full map[rowKey]bool // without an operation: there are as many as are told apart
+	rows    map[rowKey]*verdictRow
+	full    map[rowKey]bool // without an operation: there are as many as are told apart
+	carried int             // rows of rules that requests carry
+}
+
+func (t *rowTable) add(r *verdictRow) {
+	t.rows[r.key] = r
+	if r.rule.carried() {
+		t.carried++
+	}
+}
+
+// isFull reports whether there is room for another row of a rule. Rules that requests
+// carry have half of it: they may be as many as there are requests, and are not to
+// leave none to others.
+func (t *rowTable) isFull(most int, l *liveRule) bool {
+	return len(t.rows) >= most || l.carried() && t.carried >= (most+1)/2
 }
 
 // get returns the row of a key, or nil if there is no room for it.
 func (rs *verdictRows) get(key rowKey, l *liveRule) *verdictRow {
 	t := rs.table.Load()
-	if r, known := t.find(key, rs.most); known {
+	if r, known := t.find(key, rs.most, l); known {
 		return r
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	t = rs.table.Load()
-	if r, known := t.find(key, rs.most); known {
+	if r, known := t.find(key, rs.most, l); known {
 		return r
 	}
-	next := &rowTable{make(map[rowKey]*verdictRow), make(map[rowKey]bool)}
+	next := &rowTable{rows: make(map[rowKey]*verdictRow), full: make(map[rowKey]bool)}
 	if t != nil {
 		maps.Copy(next.rows, t.rows)
 		maps.Copy(next.full, t.full)
+		next.carried = t.carried
 	}
 	group := key.group()
 	told := 0
@@ -117,9 +133,12 @@ func (rs *verdictRows) get(key rowKey, l *liveRule) *verdictRow {
 		next.full[group] = true
 		key.operation = otherOperation
 	}
-	key.operation = strings.Clone(key.operation) // it may be a part of much more
-	r := &verdictRow{key: key, rule: l}
-	next.rows[key] = r
+	r := next.rows[key] // there may be one of further operations
+	if r == nil {
+		key.operation = strings.Clone(key.operation) // it may be a part of much more
+		r = &verdictRow{key: key, rule: l}
+		next.add(r)
+	}
 	rs.table.Store(next)
 	return r
 }
@@ -130,7 +149,7 @@ func (key rowKey) group() rowKey {
 }
 
 // find returns the row of a key. It is known to have none if there is no room.
-func (t *rowTable) find(key rowKey, most int) (r *verdictRow, known bool) {
+func (t *rowTable) find(key rowKey, most int, l *liveRule) (r *verdictRow, known bool) {
 	if t == nil {
 		return nil, false
 	}
@@ -143,7 +162,7 @@ func (t *rowTable) find(key rowKey, most int) (r *verdictRow, known bool) {
 			return r, true
 		}
 	}
-	return nil, len(t.rows) >= most
+	return nil, t.isFull(most, l)
 }
 
 func (rs *verdictRows) all() []*verdictRow {
@@ -157,24 +176,37 @@ func (rs *verdictRows) all() []*verdictRow {
 // prune forgets the rows of rules that are not live and of which nothing was counted
 // since then.
 func (rs *verdictRows) prune(since time.Duration, live func(rule string) bool) {
+	rs.forget(func(r *verdictRow) bool { return time.Duration(r.last.Load()) <= since && !live(r.key.rule) })
+}
+
+// reset forgets the rows of these rules, or all if none are given.
+func (rs *verdictRows) reset(rules []string) (forgotten int) {
+	return rs.forget(func(r *verdictRow) bool { return len(rules) == 0 || slices.Contains(rules, r.key.rule) })
+}
+
+// forget drops the rows that are over, and says how many they were.
+func (rs *verdictRows) forget(over func(*verdictRow) bool) (forgotten int) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	t := rs.table.Load()
 	if t == nil {
-		return
+		return 0
 	}
-	next := &rowTable{make(map[rowKey]*verdictRow, len(t.rows)), make(map[rowKey]bool)}
+	next := &rowTable{rows: make(map[rowKey]*verdictRow, len(t.rows)), full: make(map[rowKey]bool)}
 	for key, r := range t.rows {
-		if time.Duration(r.last.Load()) > since || live(key.rule) {
-			next.rows[key] = r
-			if t.full[key.group()] {
-				next.full[key.group()] = true
-			}
+		if over(r) {
+			forgotten++
+			continue
+		}
+		next.add(r)
+		if t.full[key.group()] {
+			next.full[key.group()] = true
 		}
 	}
-	if len(next.rows) < len(t.rows) {
+	if forgotten > 0 {
 		rs.table.Store(next)
 	}
+	return forgotten
 }
 
 // An endpoint counts the requests to it in which no fault happened.
@@ -260,6 +292,13 @@ func (es *endpoints) all() iter.Seq2[Operation, *endpoint] {
 		return maps.All(*t)
 	}
 	return func(func(Operation, *endpoint) bool) {}
+}
+
+// reset forgets all endpoints.
+func (es *endpoints) reset() {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	es.table.Store(nil)
 }
 
 // prune forgets the endpoints that had no request since then.

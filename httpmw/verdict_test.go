@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -265,6 +266,153 @@ func TestVerdictOfWhoGivesUp(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	front.Close()
 	require.EqualValues(t, 1, row(t, inj.Verdicts(), "hole").Surfaced)
+}
+
+// TestVerdictOfDeadlines: a deadline within the service is not the user's patience. What
+// the user saw is what was answered, by whomever.
+func TestVerdictOfDeadlines(t *testing.T) {
+	deadline := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 10*time.Millisecond)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+	gatewayTimeout := func(next http.Handler) http.Handler { // as routers have it
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 10*time.Millisecond)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+			if ctx.Err() != nil {
+				w.WriteHeader(http.StatusGatewayTimeout)
+			}
+		})
+	}
+	buffered := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 10*time.Millisecond, "no") }
+	late := func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		_, _ = io.WriteString(w, "no ratings")
+	}
+	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	half := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		<-r.Context().Done()
+	}
+	for name, test := range map[string]struct {
+		around   func(http.Handler) http.Handler
+		handle   http.HandlerFunc
+		status   int
+		surfaced uint64
+	}{
+		"falls back":                       {deadline, late, 200, 0},
+		"falls back, within a router's":    {gatewayTimeout, late, 200, 0},
+		"answers nothing":                  {gatewayTimeout, silent, 504, 1},
+		"falls back too late":              {buffered, late, 503, 1},
+		"answers nothing, another answers": {buffered, silent, 503, 1},
+		"had begun":                        {buffered, half, 503, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
+			point := inj.Point("custom", "ratings")
+			put(t, inj, rule("r", "custom:ratings", fail(fault.Reset)))
+			done := make(chan struct{})
+			handler := httpmw.Middleware(inj)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = point.Inject(r.Context(), fault.Operation{Name: "get"})
+				test.handle(w, r)
+			}))
+			front := serve(t, test.around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(done) // which others need not wait for
+				handler.ServeHTTP(w, r)
+			})))
+			resp, err := http.Get(front.URL)
+			require.NoError(t, err)
+			resp.Body.Close()
+			require.Equal(t, test.status, resp.StatusCode)
+			<-done
+			got := row(t, inj.Verdicts(), "r")
+			require.Equal(t, test.surfaced, got.Surfaced, "%+v", got)
+			require.Equal(t, 1-test.surfaced, got.Masked)
+		})
+	}
+}
+
+// TestVerdictOfBodies: whoever is promised more than comes sees an error, and who has
+// all of it need not stay.
+func TestVerdictOfBodies(t *testing.T) {
+	const body = "all of it"
+	promise := func(w http.ResponseWriter, n int) { w.Header().Set("Content-Length", strconv.Itoa(n)) }
+	gone := func(r *http.Request) { <-r.Context().Done() } // the client
+	for name, test := range map[string]struct {
+		method   string
+		handle   http.HandlerFunc
+		surfaced uint64
+	}{
+		"short": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, 100)
+			_, _ = w.Write([]byte(body))
+		}, 1},
+		"short, from a reader": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, 100)
+			_, _ = io.Copy(w, strings.NewReader(body))
+		}, 1},
+		"nothing of what was promised": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, 100)
+			w.WriteHeader(200)
+		}, 1},
+		"to HEAD": {"HEAD", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, 100)
+			w.WriteHeader(200)
+		}, 0},
+		"not modified": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, 100)
+			w.WriteHeader(304)
+		}, 0},
+		"all, and then something else": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			promise(w, len(body))
+			_, _ = io.WriteString(w, body)
+			_ = http.NewResponseController(w).Flush()
+			gone(r)
+		}, 0},
+		"all, to nobody": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(103) // so that it knows that it is served
+			gone(r)
+			promise(w, len(body))
+			_, _ = io.WriteString(w, body)
+		}, 1},
+		"who knows how much": {"GET", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, body)
+			_ = http.NewResponseController(w).Flush()
+			gone(r)
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
+			point := inj.Point("custom", "ratings")
+			put(t, inj, rule("r", "custom:ratings", fail(fault.Reset)))
+			done := make(chan struct{})
+			handler := httpmw.Middleware(inj)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = point.Inject(r.Context(), fault.Operation{Name: "get"})
+				test.handle(w, r)
+			}))
+			front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(done)
+				handler.ServeHTTP(w, r)
+			}))
+			conn, err := net.Dial("tcp", strings.TrimPrefix(front.URL, "http://"))
+			require.NoError(t, err)
+			_, err = io.WriteString(conn, test.method+" / HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+			answer := bufio.NewReader(conn)
+			for line := ""; line != "\r\n"; { // the header, or a first one
+				line, err = answer.ReadString('\n')
+				require.NoError(t, err)
+			}
+			require.NoError(t, conn.Close())
+			<-done
+			got := row(t, inj.Verdicts(), "r")
+			require.Equal(t, test.surfaced, got.Surfaced, "%+v", got)
+		})
+	}
 }
 
 // TestVerdictOfStreams: how long they last is up to the client, and that it leaves

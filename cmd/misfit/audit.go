@@ -52,7 +52,7 @@ func newAudit(s *streams) *cobra.Command {
 	group(cmd, "Which entries", "actor", "action", "rule", "result", "limit", "all")
 	completeWith(cmd, "result", "done", "refused", "failed")
 	completeWith(cmd, "action", "rule.put", "rule.widen", "rule.extend", "rule.pause", "rule.unpause", "rule.delete",
-		"halt", "resume", "refused", "token.taken", "blackout.begin", "blackout.end", "start")
+		"halt", "resume", "refused", "verdicts.reset", "token.taken", "blackout.begin", "blackout.end", "start")
 	for _, name := range []string{"actor", "rule", "limit"} {
 		completeWith(cmd, name)
 	}

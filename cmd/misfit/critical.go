@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +44,9 @@ output or of $MISFIT_STATUS_FILE has it, such as after
 
   curl -fsS -D /dev/stderr -o page.html -H "$MISFIT_FAULT_HEADER" $SHOP/product/7
 
-A run in which nothing is known to have failed proves nothing: "not reached".
+A run in which nothing is known to have failed proves nothing: "not reached". At
+control endpoints each token is taken back as soon as its run is over; elsewhere it
+lives for -limit and a minute.
 
 The exit status is 0 if nothing is critical but what is allowed or in the
 baseline, 1 if something is, and 2 or 3 if that could not be found out.`
@@ -72,8 +75,9 @@ type criticalCommand struct {
 	audience string
 	subject  string
 
-	asJSON bool
-	junit  string
+	asJSON   bool
+	junit    string
+	reported bool // there
 }
 
 func newCritical(s *streams) *cobra.Command {
@@ -149,6 +153,18 @@ func (c *criticalCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.places(); err != nil {
+		return err
+	}
+	err = c.examine(ctx, failing, who)
+	if err != nil && c.junit != "" && !c.reported {
+		err = errors.Join(err, c.writeJUnit(c.withoutResult(err.Error())))
+	}
+	return err
+}
+
+// examine finds out what is critical, and reports it.
+func (c *criticalCommand) examine(ctx context.Context, failing fault.Fault, who scope.Scope) error {
 	list, err := c.list()
 	if err != nil {
 		return err
@@ -180,6 +196,7 @@ func (c *criticalCommand) run(ctx context.Context) error {
 	}
 	began := time.Now()
 	result, err := t.examine(ctx)
+	t.sayLeftovers(c.s.err, len(clients) > 0)
 	if err != nil {
 		return err
 	}
@@ -273,6 +290,46 @@ func (c *criticalCommand) list() (*criticality.List, error) {
 	return list, nil
 }
 
+// places says before all else if what is to be written cannot be, and leaves no report
+// of an earlier run that could be taken for one of this.
+func (c *criticalCommand) places() error {
+	if c.update {
+		path := c.baseline
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
+		}
+		file, err := os.CreateTemp(filepath.Dir(path), ".misfit-*") // as it is done in the end
+		if err != nil {
+			return fileErrorf("-baseline: %w", err)
+		}
+		file.Close()
+		os.Remove(file.Name())
+	}
+	if c.junit == "" {
+		return nil
+	}
+	if info, err := os.Stat(c.junit); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // a pipe, where it would be read
+	}
+	return c.writeJUnit(c.withoutResult("the run did not come to its end"))
+}
+
+// withoutResult is the report of a run by which nothing was found out.
+func (c *criticalCommand) withoutResult(why string) *criticalReport {
+	return &criticalReport{Journey: append([]string{c.path}, c.args...), failed: why}
+}
+
+func (c *criticalCommand) writeJUnit(r *criticalReport) error {
+	data, err := r.junit(c.strict)
+	if err == nil {
+		err = os.WriteFile(c.junit, data, 0o644)
+	}
+	if err != nil {
+		return fileErrorf("-junit: %w", err)
+	}
+	return nil
+}
+
 // finish prints the report, writes the files, and returns the verdict.
 func (c *criticalCommand) finish(report *criticalReport, result *criticality.Result, list *criticality.List) error {
 	verdict := report.verdict(c.strict, c.update)
@@ -284,13 +341,10 @@ func (c *criticalCommand) finish(report *criticalReport, result *criticality.Res
 		return err
 	}
 	if c.junit != "" {
-		data, err := report.junit(c.strict)
-		if err == nil {
-			err = os.WriteFile(c.junit, data, 0o644)
+		if err := c.writeJUnit(report); err != nil {
+			return err
 		}
-		if err != nil {
-			return fileErrorf("-junit: %w", err)
-		}
+		c.reported = true
 	}
 	if c.update && statusOf(orDone(verdict)) != statusFile {
 		old := criticality.NewList(strings.Join(append([]string{c.path}, c.args...), " "), result, list)

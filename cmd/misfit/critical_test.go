@@ -1,18 +1,25 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/misfit-go/misfit/control"
 	"github.com/misfit-go/misfit/fault"
 	built "github.com/misfit-go/misfit/internal/absent"
+	"github.com/misfit-go/misfit/internal/criticality"
 	"github.com/stretchr/testify/require"
 )
 
@@ -118,23 +125,25 @@ func TestCriticalSilentJourney(t *testing.T) {
 	require.Contains(t, r.err, "http://127.0.0.1:1/debug: ")
 }
 
-// There may be more points than a token can have rules.
+// There may be more points than a token can have rules. Those that the journey calls
+// are asked for in the second run.
 func TestCriticalManyPoints(t *testing.T) {
-	for suffix, runs := range map[string]int{"": 2, strings.Repeat("-long", 20): 3} {
+	const more = 300
+	for _, suffix := range []string{"", strings.Repeat("-long", 20)} {
 		t.Run(fmt.Sprint("names of ", len(suffix)), func(t *testing.T) {
 			private, public := keys(t)
 			m := newMarket(t, public)
-			for i := range 30 {
+			for i := range more {
 				m.shop.Point("http.client", fmt.Sprintf("a-%d%s", i, suffix)) // before all others in the order of points
 				m.product.Point("http.server", fmt.Sprintf("a-%d%s", i, suffix))
 			}
 			r := critical(private, goJourney(t, "baggage"), "-url", m.controls, "-allow", "login,product,stock-*", "-json")
 			require.Equal(t, statusDone, r.status, r.err)
 			report := readReport(t, r)
-			require.Len(t, report.Dependencies, 36)
+			require.Len(t, report.Dependencies, more+6)
 			require.Equal(t, "tolerated", verdicts(report)["ratings"])
 			require.Equal(t, "not reached", verdicts(report)["a-0"+suffix])
-			require.Equal(t, 7+runs, report.Runs, "more runs to see what is reached")
+			require.Equal(t, 8, report.Runs, "one more to see what is reached")
 		})
 	}
 }
@@ -288,4 +297,168 @@ func TestPassThroughIsNotTolerance(t *testing.T) {
 		require.Equal(t, statusFile, r.status)
 		require.Contains(t, r.err, "misfit critical: not reached: the journey passed, and no ")
 	}
+}
+
+// Once a run is over, nobody can do more with its token.
+func TestCriticalTakesTokensBack(t *testing.T) {
+	private, public := keys(t)
+	m := newMarket(t, public)
+	seen := filepath.Join(t.TempDir(), "tokens")
+	journey := []string{"-journey", script(t, `echo "$MISFIT_FAULT_TOKEN" >>"`+seen+`"; exec curl -fs -D /dev/stderr -H "$MISFIT_FAULT_HEADER" "$SHOP"`)}
+	needsCurl(t)
+
+	r := critical(private, journey, "-allow", "login,product,stock-*", "-url", m.controls, "-json")
+	require.Equal(t, statusDone, r.status, r.err)
+	require.True(t, readReport(t, r).TokensUntil.IsZero())
+	require.NotContains(t, r.out+r.err, "tokens")
+	require.Empty(t, m.shop.Rules())
+	require.Empty(t, m.product.Rules())
+	for text := range strings.Lines(read(t, seen)) {
+		_, status := get(t, m.url, "42", strings.TrimSpace(text))
+		require.Contains(t, status, "was taken back here")
+		require.Empty(t, m.shop.Rules())
+	}
+
+	// Where nobody knows where to, it is said until when they live.
+	r = critical(private, journey, "-allow", "login,product,stock-*", "-limit", "10s", "-json")
+	require.Equal(t, statusDone, r.status, r.err)
+	require.WithinDuration(t, time.Now().Add(70*time.Second), readReport(t, r).TokensUntil, 30*time.Second)
+	require.Contains(t, r.err, "services may take the tokens of these runs until "+stamp(readReport(t, r).TokensUntil))
+	require.Len(t, m.shop.Rules(), readReport(t, r).Runs)
+}
+
+// Who may look and not change is told so once, and has the answer all the same.
+func TestCriticalMayNotTakeBack(t *testing.T) {
+	private, public := keys(t)
+	m := newMarket(t, public)
+	var refused atomic.Int64
+	viewer := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			refused.Add(1)
+		}
+		control.New(m.shop, control.ReadOnly()).ServeHTTP(w, r)
+	}))
+	product := strings.Split(m.controls, ",")[1]
+	r := critical(private, goJourney(t, "header"), "-allow", "login,product,stock-*", "-url", viewer+","+product, "-json")
+	require.Equal(t, statusDone, r.status, r.err)
+	require.EqualValues(t, 1, refused.Load(), "it would fare no better again")
+	require.Equal(t, 1, strings.Count(r.err, "warning: the tokens of these runs are not taken back at "+viewer+", and good until "), r.err)
+	require.Contains(t, r.err, "read-only")
+	require.False(t, readReport(t, r).TokensUntil.IsZero())
+	require.Empty(t, m.product.Rules())
+}
+
+// What an endpoint refuses says nothing of dependencies, and status 1 would.
+func TestCriticalEndpointsThatRefuse(t *testing.T) {
+	private, public := keys(t)
+	m := newMarket(t, public)
+	inj := fault.New("guarded")
+	guarded := open(t, control.New(inj, control.WithAuthorizer(control.AuthorizerFunc(func(*http.Request) (control.Principal, bool, error) {
+		return control.Principal{}, false, errors.New("no such token")
+	}))))
+	for _, url := range []string{guarded, m.url + "/nowhere"} {
+		r := critical(private, goJourney(t, "header"), "-url", url)
+		require.Equal(t, statusFile, r.status, r.err)
+		require.Contains(t, r.err, url+": ")
+	}
+
+	// One that comes to it later.
+	var asked atomic.Int64
+	shop := control.New(m.shop)
+	late := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		shop.ServeHTTP(w, r)
+	}))
+	r := critical(private, goJourney(t, "header"), "-url", late)
+	require.Equal(t, statusFile, r.status, r.err)
+}
+
+// A report for CI says also that there is none.
+func TestCriticalJUnitOfNothing(t *testing.T) {
+	needsCurl(t)
+	private, public := keys(t)
+	newMarket(t, public)
+	path := filepath.Join(t.TempDir(), "junit.xml")
+	require.NoError(t, os.WriteFile(path, []byte("of yesterday, when all was well"), 0o600))
+	r := critical(private, []string{"-journey", script(t, `cat "`+path+`" >"`+path+`.meanwhile"; exit 3`)}, "-junit", path)
+	require.Equal(t, statusFile, r.status)
+	for path, want := range map[string]string{path: "the journey fails though nothing else does", path + ".meanwhile": "the run did not come to its end"} {
+		var suites junitSuites
+		require.NoError(t, xml.Unmarshal([]byte(read(t, path)), &suites))
+		require.Equal(t, []int{1, 0, 1}, []int{suites.Tests, suites.Failures, suites.Errors})
+		require.Contains(t, suites.Suite.Cases[0].Error.Message, want)
+	}
+
+	// Nor does one of an earlier run stay where nothing was run.
+	require.NoError(t, os.WriteFile(path, []byte("of yesterday"), 0o600))
+	require.Equal(t, statusFile, critical(private, []string{"-journey", "./no-such-program"}, "-junit", path).status)
+	require.Contains(t, read(t, path), "there is no program ./no-such-program")
+	require.NoError(t, os.WriteFile(path, []byte("of yesterday"), 0o600))
+	require.Equal(t, statusUsage, critical(private, []string{"-journey", "true"}, "-junit", path, "-limit", "1h").status)
+	require.Equal(t, "of yesterday", read(t, path), "nothing was asked")
+}
+
+// Where nothing can be written is said before anything is run.
+func TestCriticalSaysAtOnce(t *testing.T) {
+	private, _ := keys(t)
+	ran := filepath.Join(t.TempDir(), "ran")
+	journey := []string{"-journey", script(t, `touch "`+ran+`"`)}
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "file")
+	for _, flags := range [][]string{{"-junit", nowhere}, {"-junit", t.TempDir()}, {"-baseline", nowhere, "-update"}} {
+		r := critical(private, journey, flags...)
+		require.Equal(t, statusFile, r.status)
+		require.Contains(t, r.err, flags[0]+": ")
+		require.NoFileExists(t, ran)
+	}
+}
+
+// Ctrl-C in the middle of a run takes its token back, too.
+func TestCriticalTakesBackWhenStopped(t *testing.T) {
+	needsCurl(t)
+	private, public := keys(t)
+	m := newMarket(t, public)
+	c := &criticalCommand{remote: &remote{s: &streams{err: io.Discard}, urls: strings.Split(m.controls, ","), timeout: time.Minute, format: "text"}, keyFile: private}
+	sign, err := c.signing()
+	require.NoError(t, err)
+	clients, err := c.clients()
+	require.NoError(t, err)
+	j, err := newJourney(script(t, `curl -fs -H "$MISFIT_FAULT_HEADER" "$SHOP"; exec sleep 100`), nil, time.Minute)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer m.shop.Observe(fault.ObserverFunc(func(e fault.Event) {
+		if e.Kind == fault.Hit {
+			stop()
+		}
+	}))()
+	run := &trial{out: io.Discard, journey: j, clients: clients, sign: sign, fault: fault.Fault{Delay: &fault.Delay{Fixed: 1}}}
+	_, err = run.run(ctx, "everything", run.rules(criticality.Failing{All: true}))
+	require.ErrorContains(t, err, "stopped")
+	require.Empty(t, m.shop.Rules())
+	require.Empty(t, run.kept)
+	require.True(t, run.until.IsZero())
+}
+
+// That a journey goes well while some of the calls are let pass is no tolerance, and is
+// said.
+func TestCriticalOfSomeCalls(t *testing.T) {
+	needsCurl(t)
+	private, public := keys(t)
+	m := newMarket(t, public, fault.WithGuardrails(fault.Guardrails{MaxHeld: 1}))
+	journey := script(t, `cd "$(mktemp -d "`+t.TempDir()+`/XXXXXX")"
+for i in 1 2; do (curl -fs -H "$MISFIT_FAULT_HEADER" "$SHOP/$i" && touch "done-$i") >/dev/null 2>&1 & done
+until [ -e done-1 ] || [ -e done-2 ]; do sleep 0.02; done
+`)
+	path := filepath.Join(t.TempDir(), "junit.xml")
+	r := critical(private, []string{"-journey", journey}, "-url", m.controls, "-black-hole", "-allow", "*", "-json", "-junit", path)
+	require.Equal(t, statusDone, r.status, r.err)
+	for _, d := range readReport(t, r).Dependencies {
+		if d.Point == "http.client:login" {
+			require.Equal(t, "not all calls were made to fail: skipped: 1 held", d.Why)
+		}
+	}
+	require.Contains(t, r.err, "  warning: not all calls were made to fail: skipped: 1 held\n")
+	require.Contains(t, read(t, path), "<system-out>no longer critical: not all calls were made to fail: skipped: 1 held</system-out>")
 }

@@ -82,6 +82,9 @@ func (r *criticalReport) junit(strict bool) ([]byte, error) {
 					c.Failure = &junitReason{"no longer critical", "stale", ""}
 				}
 			}
+			if d.Why != "" {
+				c.Out = legible(c.Out + ": " + d.Why)
+			}
 		case criticality.NotReached:
 			c.Skipped = &junitReason{Message: "not reached: " + d.Why}
 		default:
@@ -105,6 +108,9 @@ func (r *criticalReport) junit(strict bool) ([]byte, error) {
 	}
 	if r.Unexplained != "" {
 		add(junitCase{Name: "all but what may be critical", Time: seconds(r.Rest.Seconds), Error: &junitReason{r.Unexplained, "unclear", r.Rest.Why}})
+	}
+	if r.failed != "" {
+		add(junitCase{Name: "it could not be found out", Time: seconds(0), Error: &junitReason{r.failed, "failed", ""}})
 	}
 	data, err := xml.MarshalIndent(junitSuites{
 		Name: "misfit critical", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Skipped: suite.Skipped, Time: suite.Time, Suite: suite,

@@ -29,8 +29,13 @@ type criticalReport struct {
 	Unclear       []string   `json:"unclear"`
 	Unexplained   string     `json:"unexplained,omitempty"` // why no set accounts for allButAllowed
 
+	// TokensUntil is when the last token expires that could not be taken back.
+	TokensUntil time.Time `json:"tokensUntil,omitzero"`
+
 	Runs int           `json:"runs"`
 	Took time.Duration `json:"-"`
+
+	failed string // why nothing was found out
 }
 
 type criticalDependency struct {
@@ -72,6 +77,7 @@ func newCriticalReport(c *criticalCommand, t *trial, result *criticality.Result,
 		Apart:         present(d.Apart),
 		Missing:       present(d.Missing),
 		Unclear:       present(result.With(criticality.Unclear)),
+		TokensUntil:   t.until,
 		Runs:          t.runs,
 	}
 	for _, one := range result.Dependencies {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
@@ -8,34 +9,56 @@ import (
 	"github.com/misfit-go/misfit/token"
 )
 
-// signing returns what makes the tokens of the runs, each with an ID of its own by
-// which its faults are known.
-func (c *criticalCommand) signing() (func(life time.Duration, rules []fault.Rule) (text, id string, err error), error) {
+// A runToken is the token of one run, with an ID of its own by which its faults are
+// known.
+type runToken struct {
+	text    string
+	id      string
+	expires time.Time
+}
+
+// ruleNames are the IDs of its rules, as services have them.
+func (t runToken) ruleNames(rules int) []string {
+	if rules == 1 {
+		return []string{"token-" + t.id}
+	}
+	names := make([]string, rules)
+	for i := range names {
+		names[i] = fmt.Sprintf("token-%s-%d", t.id, i+1)
+	}
+	return names
+}
+
+// A tokenSigner makes the tokens of the runs.
+type tokenSigner func(life time.Duration, rules []fault.Rule) (runToken, error)
+
+func (c *criticalCommand) signing() (tokenSigner, error) {
 	path, err := keyPath(c.keyFile)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := readSigner(path)
+	key, err := readSigner(path)
 	if err != nil {
 		return nil, err
 	}
 	warnIfReadable(c.s.err, path)
 	audience, subject := c.audience, c.subject
 	if audience == "" {
-		audience = signer.Audience
+		audience = key.Audience
 	}
 	if subject == "" {
 		subject = whoAmI()
 	}
-	return func(life time.Duration, rules []fault.Rule) (text, id string, err error) {
+	return func(life time.Duration, rules []fault.Rule) (runToken, error) {
 		now := time.Now().UTC().Truncate(time.Second) // which is what a token can say
-		claims := token.Claims{Issuer: signer.Issuer, Audience: audience, Token: fault.Token{
+		claims := token.Claims{Issuer: key.Issuer, Audience: audience, Token: fault.Token{
 			ID: token.NewID(), Subject: subject, NotBefore: now, Expires: now.Add(life + time.Second).Truncate(time.Second), Rules: rules,
 		}}
-		if text, err = token.Sign(signer.Key, claims); err != nil {
-			return "", "", usagef("%w", inCriticalFlags(err))
+		text, err := token.Sign(key.Key, claims)
+		if err != nil {
+			return runToken{}, usagef("%w", inCriticalFlags(err))
 		}
-		return text, claims.ID, nil
+		return runToken{text, claims.ID, claims.Expires}, nil
 	}, nil
 }
 

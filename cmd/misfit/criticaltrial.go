@@ -22,15 +22,18 @@ type trial struct {
 	out     io.Writer // for progress, and the output of journeys that fail
 	journey *journey
 	clients []*endpoint.Client
-	sign    func(life time.Duration, rules []fault.Rule) (text, id string, err error)
+	sign    tokenSigner
 	fault   fault.Fault
 	who     scope.Scope
 	allowed []string // patterns
 	named   []string // patterns
 
 	known   []string // points that control endpoints have, sorted
+	called  []string // those of them at which somebody's calls were made to fail of late
 	reached []string // points
 	runs    int
+
+	leftovers
 }
 
 const (
@@ -58,6 +61,9 @@ func (t *trial) examine(ctx context.Context) (*criticality.Result, error) {
 				return criticality.Outcome{}, err
 			}
 			o := criticality.Outcome{Passed: r.passed, Why: r.why, Applied: len(r.hit) > 0, Lack: r.lack, Took: r.took}
+			if o.Passed && o.Applied && r.skipped != "" {
+				o.Why = notAllFailed + r.skipped
+			}
 			for _, point := range r.hit {
 				if point != somewhere {
 					o.Hit = append(o.Hit, point)
@@ -74,7 +80,9 @@ func (t *trial) examine(ctx context.Context) (*criticality.Result, error) {
 }
 
 // explore finds out which points the journey reaches. So that this can be told, each
-// call is held for a nanosecond.
+// call is held for a nanosecond. There may be more points than a token can have rules:
+// it is gone through again until no call is made elsewhere, or all have been asked for,
+// those first that seem to be called.
 func (t *trial) explore(ctx context.Context) error {
 	held := fault.Fault{Delay: &fault.Delay{Fixed: time.Nanosecond}}
 	var asked []string
@@ -83,7 +91,7 @@ func (t *trial) explore(ctx context.Context) error {
 			return err
 		}
 		var rules []fault.Rule
-		for _, point := range t.known {
+		for _, point := range t.calledFirst() {
 			if more := append(rules, t.rule(fault.Target{Points: []string{point}}, held)); !slices.Contains(asked, point) && fit(more) {
 				asked, rules = append(asked, point), more
 			}
@@ -107,12 +115,28 @@ func (t *trial) explore(ctx context.Context) error {
 		if len(r.hit) == 0 && first {
 			return t.nothingReached(r)
 		}
+		if !slices.Contains(r.hit, somewhere) {
+			break
+		}
+		if first && len(t.known)-len(asked) > specificRules {
+			wait(ctx, trafficShown)
+		}
 	}
 	slices.Sort(t.reached)
 	if len(t.reached) == 0 {
 		return fileErrorf("calls were made to fail in some service, but not which is known: give -url for all of them, or have the journey show Fault-Status")
 	}
 	return nil
+}
+
+// trafficShown is after how long endpoints tell of calls: when a second is over.
+const trafficShown = 1100 * time.Millisecond
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // nothingReached is why the first run proves nothing.
@@ -143,13 +167,36 @@ func (t *trial) learnPoints(ctx context.Context) error {
 			continue
 		}
 		for _, point := range points.Points {
-			if criticality.Matches("*", point.Point) && !slices.Contains(t.known, point.Point) {
+			if !criticality.Matches("*", point.Point) {
+				continue
+			}
+			if !slices.Contains(t.known, point.Point) {
 				t.known = append(t.known, point.Point)
+			}
+			for _, second := range point.Traffic.Seconds {
+				if second.Faulted > 0 && !slices.Contains(t.called, point.Point) {
+					t.called = append(t.called, point.Point)
+				}
 			}
 		}
 	}
 	slices.Sort(t.known)
-	return failed(replies)
+	return notFoundOut(replies)
+}
+
+// notFoundOut is what went wrong at endpoints. Whatever it is, it says nothing of
+// dependencies.
+func notFoundOut(replies []reply) error {
+	if err := failed(replies); err != nil {
+		return &statusError{statusFile, err}
+	}
+	return nil
+}
+
+// calledFirst are the known points, in the order in which it is best to ask for them.
+func (t *trial) calledFirst() []string {
+	called := slices.Sorted(slices.Values(t.called))
+	return append(called, slices.DeleteFunc(slices.Clone(t.known), func(point string) bool { return slices.Contains(called, point) })...)
 }
 
 // addUnreached adds the points that are known otherwise.
@@ -220,14 +267,16 @@ type trialRun struct {
 	answered bool     // a service spoke of the token
 	refused  []string // why it was not taken
 	lack     string   // why nothing failed
+	skipped  string   // why some calls did not
 }
 
 // run sends the journey through once, while calls fail as rules say.
 func (t *trial) run(ctx context.Context, failing string, rules []fault.Rule) (*trialRun, error) {
-	text, id, err := t.sign(t.journey.limit+time.Minute, rules)
+	token, err := t.sign(t.journey.limit+time.Minute, rules)
 	if err != nil {
 		return nil, err
 	}
+	names := token.ruleNames(len(rules))
 	t.runs++
 	what := failing
 	if failing == "" {
@@ -235,23 +284,20 @@ func (t *trial) run(ctx context.Context, failing string, rules []fault.Rule) (*t
 	}
 	fmt.Fprintf(t.out, "misfit critical: run %d: %s fails … ", t.runs, printable(what))
 	j, err := t.journey.run(ctx, []string{
-		"MISFIT_FAULT_TOKEN=" + text,
-		"MISFIT_FAULT_HEADER=Fault-Token: " + text,
-		"MISFIT_FAULT_BAGGAGE=" + string(scope.TokenMember) + "=" + text,
+		"MISFIT_FAULT_TOKEN=" + token.text,
+		"MISFIT_FAULT_HEADER=Fault-Token: " + token.text,
+		"MISFIT_FAULT_BAGGAGE=" + string(scope.TokenMember) + "=" + token.text,
 		"MISFIT_FAILING=" + failing,
 	})
+	if err == nil || ctx.Err() != nil { // else it was not gone through at all
+		defer t.takeBack(ctx, t.clients, token, names[0])
+	}
 	if err != nil {
 		fmt.Fprintln(t.out)
 		return nil, err
 	}
 	r := &trialRun{journeyRun: j}
-	names := make([]string, len(rules)) // of the rules, as services have them
-	for i := range rules {
-		if names[i] = "token-" + id; len(rules) > 1 {
-			names[i] = fmt.Sprintf("token-%s-%d", id, i+1)
-		}
-	}
-	r.listen(names, "token-"+id)
+	r.listen(names, "token-"+token.id)
 	if err := t.lookUp(ctx, r, names, rules); err != nil {
 		fmt.Fprintln(t.out)
 		return nil, err
@@ -270,6 +316,10 @@ func (r *trialRun) listen(names []string, token string) {
 				r.refuse(fmt.Sprintf("%s: %s", item.Service, item.Reason))
 			case item.Rule != token && !slices.Contains(names, item.Rule):
 				continue // of another run, or of somebody else
+			case item.Verdict == faultstatus.Skipped:
+				r.answered = true
+				r.lack = string(item.Verdict) + ": " + item.Reason
+				r.skipped = r.lack
 			case item.Verdict == faultstatus.Applied && strings.Contains(item.Point, ":"):
 				r.answered = true
 				r.struck(item.Point)
@@ -315,20 +365,25 @@ func (t *trial) lookUp(ctx context.Context, r *trialRun, names []string, rules [
 				break
 			}
 			r.answered = true
+			if len(status.Skips) > 0 {
+				r.skipped = "skipped: " + counted(status.Skips)
+			}
 			switch points := rules[i].Target.Points; {
 			case status.Hits > 0 && len(points) == 1 && points[0] != "*":
 				r.struck(points[0])
 			case status.Hits > 0:
 				r.struck(somewhere)
 			case len(status.Skips) > 0:
-				r.lack = "skipped: " + counted(status.Skips)
+				r.lack = r.skipped
 			case len(status.Protected) > 0:
 				r.lack = "guardrails protect " + fewOf(status.Protected)
 			}
 		}
 	}
-	return failed(replies)
+	return notFoundOut(replies)
 }
+
+const notAllFailed = "not all calls were made to fail: "
 
 // tell says how a run went, with the output of one that failed.
 func (t *trial) tell(r *trialRun) {
@@ -341,6 +396,9 @@ func (t *trial) tell(r *trialRun) {
 		remark = ", and no call is known to have failed"
 	}
 	fmt.Fprintf(t.out, "%s in %v%s\n", word, roundish(r.took), remark)
+	if len(r.hit) > 0 && r.skipped != "" {
+		fmt.Fprintf(t.out, "  warning: %s\n", cell(notAllFailed+r.skipped, maxText))
+	}
 	for _, why := range r.refused {
 		fmt.Fprintf(t.out, "  warning: the token is refused by %s\n", cell(why, maxText))
 	}

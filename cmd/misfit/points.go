@@ -76,9 +76,10 @@ type pointsAnswer struct {
 
 // A secondView is what there was at a point in a second.
 type secondView struct {
-	Calls  uint64 `json:"calls"`
-	Errors uint64 `json:"errors"`
-	P99    string `json:"p99"`
+	Calls   uint64 `json:"calls"`
+	Errors  uint64 `json:"errors"`
+	Faulted uint64 `json:"faulted"`
+	P99     string `json:"p99"`
 }
 
 func (r *remote) showPoints(p reply) error {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/misfit-go/misfit/cmd/misfit/internal/endpoint"
 	"github.com/misfit-go/misfit/fault"
 	"github.com/spf13/cobra"
 )
@@ -16,6 +19,7 @@ that follow them (fault.WithVerdicts): does the service survive its dependencies
 
   misfit verdicts
   misfit verdicts -rule slow-ratings -fail-on surfaced
+  misfit verdicts -rule slow-ratings -reset
   misfit verdicts -o json | jq '.[].answer.verdicts[] | select(.surfaced > 0)'
 
 MASKED requests went well, DEGRADED ones took longer than others to the same
@@ -25,12 +29,17 @@ endpoint. A line is one fault at one endpoint of the service; what there is to s
 besides stands beneath. Counts of a rule go on while it is live, and for an hour.
 
 With -fail-on the exit status is 1 if there is such a verdict, or none at all: a
-fault that nothing has met says nothing.`
+fault that nothing has met says nothing. It is 1 as well where a service had no room
+left for some of them, which may be those.
+
+With -reset they are forgotten, so that counts start anew: those of a rule, or all,
+and then also what requests without a fault took. It needs the role operator.`
 
 type verdictsCommand struct {
 	*remote
 	rule   string
 	failOn []string
+	reset  bool
 }
 
 // verdictKinds are the values of -fail-on, the worst last.
@@ -50,7 +59,8 @@ func newVerdicts(s *streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&c.rule, "rule", "", "only of the rule `ID`")
 	flags.StringSliceVar(&c.failOn, "fail-on", nil, "exit with 1 if a verdict is `VERDICT`, surfaced or degraded;\nrepeat it or use commas for both")
-	group(cmd, "Verdicts", "rule", "fail-on")
+	flags.BoolVar(&c.reset, "reset", false, "forget them, so that counts start anew")
+	group(cmd, "Verdicts", "rule", "fail-on", "reset")
 	completeWith(cmd, "rule")
 	completeWith(cmd, "fail-on", verdictKinds...)
 	c.register(cmd)
@@ -67,6 +77,12 @@ func (c *verdictsCommand) run() error {
 	if c.rule != "" {
 		query["rule"] = []string{c.rule}
 	}
+	if c.reset {
+		if len(c.failOn) > 0 {
+			return usagef("give one of -reset and -fail-on: there is nothing to judge once it is forgotten")
+		}
+		return c.forget(query)
+	}
 	replies, err := c.answers("v1/verdicts", query)
 	if err != nil {
 		return err
@@ -75,6 +91,28 @@ func (c *verdictsCommand) run() error {
 		return err
 	}
 	return c.judge(replies)
+}
+
+// forget has counts start anew.
+func (c *verdictsCommand) forget(query map[string][]string) error {
+	clients, err := c.clients()
+	if err != nil {
+		return err
+	}
+	replies := ask(clients, maxAtOnce, func(ctx context.Context, client *endpoint.Client) []reply {
+		answer, err := client.Do(ctx, endpoint.Request{Method: http.MethodDelete, Path: "v1/verdicts", Query: query})
+		if err != nil {
+			return []reply{reply{}.fail(unsure(err))}
+		}
+		var said struct {
+			Forgotten int `json:"forgotten"`
+		}
+		if err := understand(answer.Body, &said); err != nil {
+			return []reply{reply{}.fail(err)}
+		}
+		return []reply{{Done: "forgot " + plural(said.Forgotten, "row") + " of verdicts", Answer: answer.Body}}
+	})
+	return c.report(replies, c.showDone)
 }
 
 type verdictsAnswer struct {
@@ -190,12 +228,15 @@ func (c *verdictsCommand) judge(replies []reply) error {
 	if len(c.failOn) == 0 {
 		return nil
 	}
-	var found []string
+	var found, unknown []string
 	seen := uint64(0)
 	for _, p := range replies {
 		var answer verdictsAnswer
 		if err := understand(p.Answer.(json.RawMessage), &answer); err != nil {
 			return err
+		}
+		if answer.Uncounted > 0 {
+			unknown = append(unknown, fmt.Sprintf("%s: of %s nothing is known, for want of room: -reset makes some", p.from(), plural(answer.Uncounted, "verdict")))
 		}
 		for _, v := range answer.Verdicts {
 			seen += v.Masked + v.Degraded + v.Surfaced
@@ -212,6 +253,8 @@ func (c *verdictsCommand) judge(replies []reply) error {
 		return refusalf("%s", strings.Join(found, "\n"))
 	case seen == 0:
 		return refusalf("there are no verdicts: no request that is followed has met a fault")
+	case len(unknown) > 0:
+		return refusalf("%s", strings.Join(unknown, "\n"))
 	}
 	return nil
 }

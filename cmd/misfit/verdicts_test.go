@@ -16,9 +16,11 @@ import (
 )
 
 // followed is a service that follows its requests.
-func followed(t *testing.T) service {
+func followed(t *testing.T) service { return followedBy(t, fault.VerdictSettings{}) }
+
+func followedBy(t *testing.T, s fault.VerdictSettings) service {
 	t.Helper()
-	inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
+	inj := fault.New("shop", fault.WithVerdicts(s))
 	server := httptest.NewServer(http.StripPrefix(mount, control.New(inj)))
 	t.Cleanup(server.Close)
 	return service{inj, server.URL + mount}
@@ -82,6 +84,23 @@ func TestVerdicts(t *testing.T) {
 	var answers []struct{ Answer verdictsAnswer }
 	require.NoError(t, json.Unmarshal([]byte(r.out), &answers))
 	require.Len(t, answers[0].Answer.Verdicts, 4)
+
+	r = misfit("verdicts", "-url", shop.url, "-reset", "-fail-on", "surfaced")
+	require.Equal(t, 2, r.status)
+	urls := shop.url + "," + other.url
+	require.Equal(t, "shop at "+shop.url+": forgot 2 rows of verdicts\nother at "+other.url+": forgot 0 rows of verdicts\n", done(t, "verdicts", "-url", urls, "-reset", "-rule", "c"))
+	require.Len(t, shop.inj.Verdicts().Rows, 2)
+	require.Contains(t, done(t, "verdicts", "-url", urls, "-reset", "-o", "json"), `"forgotten": 2`)
+	require.Empty(t, shop.inj.Verdicts().Rows)
+	require.Equal(t, 1, misfit("verdicts", "-url", shop.url, "-fail-on", "surfaced").status, "nothing is known any more")
+
+	full := followedBy(t, fault.VerdictSettings{MaxRows: 1})
+	full.meet(t, "a", failing, fault.Outcome{}, "")
+	done(t, "verdicts", "-url", full.url, "-fail-on", "surfaced")
+	full.meet(t, "b", failing, fault.Outcome{Failed: true}, "")
+	r = misfit("verdicts", "-url", full.url, "-fail-on", "surfaced")
+	require.Equal(t, 1, r.status, "nobody knows")
+	require.Contains(t, r.err, "of 1 verdict nothing is known, for want of room")
 
 	r = misfit("verdicts", "-fail-on", "masked")
 	require.Equal(t, 2, r.status)

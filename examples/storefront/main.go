@@ -10,6 +10,8 @@
 //	go run ./examples/storefront            # the story, about half a minute
 //	go run ./examples/storefront -serve     # the shop alone, to try by hand
 //
+// With -keys it takes your tokens, too, so that "misfit critical" can be tried on it.
+//
 // Inventory's database is embedded, SQLite in a file that is removed. -postgres
 // takes the DSN of a PostgreSQL to use instead, in which the shop makes a schema
 // of its own and removes that.
@@ -44,6 +46,7 @@ func main() {
 	serve := flag.Bool("serve", false, "keep the shop open and print commands to try by hand")
 	postgres := flag.String("postgres", "", "keep the stock in the PostgreSQL with this `DSN`, not in SQLite")
 	port := flag.Int("port", 7070, "with -serve: the first of five ports, for edge, product, ratings, inventory and its control endpoint; 0 takes any")
+	keys := flag.String("keys", "", "with -serve: take tokens of the keys in `FILE`, too, which \"misfit keygen -audience "+environment+" -out FILE\" makes")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -52,7 +55,7 @@ func main() {
 
 	var err error
 	if *serve {
-		err = serveByHand(ctx, os.Stdout, *port, *postgres)
+		err = serveByHand(ctx, os.Stdout, *port, *postgres, *keys)
 	} else {
 		err = tell(ctx, defaultPlan(), *postgres, newReport(os.Stdout, isTerminal(os.Stdout)))
 	}

@@ -17,8 +17,12 @@ const byHand = 2 * time.Second
 
 // serveByHand opens the shop, says what there is to try, and keeps it open
 // until ctx ends.
-func serveByHand(ctx context.Context, out io.Writer, port int, postgres string) error {
-	shop, err := openShop(ctx, shopConfig{firstPort: port, timeouts: patientWith(byHand), postgres: postgres})
+func serveByHand(ctx context.Context, out io.Writer, port int, postgres, keyFile string) error {
+	keys, err := readKeys(keyFile)
+	if err != nil {
+		return err
+	}
+	shop, err := openShop(ctx, shopConfig{firstPort: port, timeouts: patientWith(byHand), postgres: postgres, keys: keys})
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type shopConfig struct {
 	timeouts  timeouts
 	postgres  string          // names the one that inventory's database is in; empty: SQLite
 	injector  *fault.Injector // of all services, as in one process; nil: one each
+	keys      []token.Key     // whose tokens they honour besides
 }
 
 // Timeouts say how long one waits for another. Those of one place hold all the
@@ -60,7 +61,9 @@ func openShop(ctx context.Context, config shopConfig) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := token.NewVerifier(tester.keys())
+	keys := tester.keys()
+	keys.Keys = append(keys.Keys, config.keys...)
+	tokens, err := token.NewVerifier(keys)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
@@ -32,6 +34,25 @@ func newTester() (tester, error) {
 // more.
 func (t tester) keys(revoked ...string) token.KeySet {
 	return token.KeySet{Audience: environment, Keys: []token.Key{t.key.Public()}, Revoked: revoked}
+}
+
+// readKeys returns the keys of a file, if there is one.
+func readKeys(path string) ([]token.Key, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	set, err := token.ParseKeySet(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if set.Audience != environment {
+		return nil, fmt.Errorf("%s: the keys are for %q, and the shop is %q: misfit keygen -audience %[3]s", path, set.Audience, environment)
+	}
+	return set.Keys, nil
 }
 
 // sign makes a token that lives from from until until.

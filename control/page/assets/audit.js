@@ -10,7 +10,7 @@ import { action } from './words.js';
 
 const page = 50;
 const settle = 300; // milliseconds
-const actions = ['rule.put', 'rule.widen', 'rule.extend', 'rule.pause', 'rule.unpause', 'rule.delete', 'halt', 'resume', 'token.taken', 'blackout.begin', 'blackout.end', 'start'];
+const actions = ['rule.put', 'rule.widen', 'rule.extend', 'rule.pause', 'rule.unpause', 'rule.delete', 'halt', 'resume', 'verdicts.reset', 'token.taken', 'blackout.begin', 'blackout.end', 'start'];
 
 const actor = textInput('', later, { placeholder: 'anybody' });
 const rule = textInput('', later, { placeholder: 'any' });

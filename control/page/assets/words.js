@@ -167,6 +167,7 @@ const actions = {
   'rule.delete': ['deleted'],
   halt: ['halted everything'],
   resume: ['resumed'],
+  'verdicts.reset': ['reset verdicts'],
   'token.taken': ['a token was taken:'],
   'blackout.begin': ['a blackout began'],
   'blackout.end': ['a blackout ended'],
