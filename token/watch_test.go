@@ -229,6 +229,7 @@ func TestKeyFileThatNeverSettles(t *testing.T) {
 			write(w, w.path, strings.Repeat(" ", i)+"{}")
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		why := w.path + ": is different each time it is looked at: nothing is taken until it is twice the same"
 		require.Equal(w, []string{"token: " + why}, w.told, "told once")
 		w.refuses(text, "no keys are in force: "+why)
