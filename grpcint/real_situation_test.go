@@ -111,10 +111,13 @@ func serverOf(t *testing.T, service testpb.TestServiceServer) destination {
 	return destination{l.Addr().String(), []grpc.DialOption{plaintext}}
 }
 
+// The far end of a connection is a port that is taken, so that nobody else begins to
+// listen there.
 func refusedForReal(t *testing.T) destination {
-	l := listen(t)
-	require.NoError(t, l.Close())
-	return destination{l.Addr().String(), []grpc.DialOption{plaintext}}
+	conn, err := net.Dial("tcp", listen(t).Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return destination{conn.LocalAddr().String(), []grpc.DialOption{plaintext}}
 }
 
 // connectTimeoutForReal dials as if nobody answered: a full backlog of SYNs
