@@ -149,7 +149,7 @@ func TestCriticalOtherFaults(t *testing.T) {
 	require.False(t, failed, log)
 	require.Equal(t, []string{"http.client:ratings"}, r.Tolerated)
 
-	r, log, failed = faulttest.ProbeCritical(t, page, faulttest.Faults("http.client", faulttest.BlackHole()), faulttest.CaseLimit(50*time.Millisecond))
+	r, log, failed = faulttest.ProbeCritical(t, page, faulttest.Faults("http.client", faulttest.BlackHole()), faulttest.CaseLimit(time.Second))
 	require.True(t, failed)
 	require.Equal(t, []string{"http.client:ratings"}, r.Critical)
 	require.Contains(t, log, "no timeout on this call: ratings GET /x, in faulttest_test.get")

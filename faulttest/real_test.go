@@ -56,7 +56,7 @@ func TestExploreOverSockets(t *testing.T) {
 		}
 	}
 	faults := faulttest.Faults("http.client", faulttest.Status(503), faulttest.Fail(fault.Refused), faulttest.CutBody(4), faulttest.BlackHole())
-	report := faulttest.Survey(t, test(50*time.Millisecond), faults)
+	report := faulttest.Survey(t, test(time.Second), faults)
 	require.Empty(t, report.Failures())
 	require.Len(t, report.Results, 4)
 	require.Len(t, report.Calls, 2)
@@ -64,8 +64,8 @@ func TestExploreOverSockets(t *testing.T) {
 	require.Equal(t, "http.server:test", report.Calls[1].Point, "which is known, and gets no fault")
 
 	t.Run("no timeout", func(t *testing.T) {
-		report := faulttest.Survey(t, test(0), faults, faulttest.CaseLimit(300*time.Millisecond))
+		report := faulttest.Survey(t, test(0), faults, faulttest.CaseLimit(time.Second))
 		require.Len(t, report.Failures(), 1)
-		require.Contains(t, report.Failures()[0].Why, "took 300ms (no timeout on this call: ratings GET /ratings/7, in faulttest_test.storefront.func2, real_test.go:")
+		require.Contains(t, report.Failures()[0].Why, "took 1s (no timeout on this call: ratings GET /ratings/7, in faulttest_test.storefront.func2, real_test.go:")
 	})
 }

@@ -175,9 +175,12 @@ func TestFaultsThatLeaveCallsBehind(t *testing.T) {
 			defer close(done)
 			_ = ask(context.Background(), inj, "a")
 		}()
-		select {
-		case <-done:
-		case <-time.After(15 * time.Millisecond): // in real time, which is not looked at
+		for left := false; !left && inj.Status().Held == 0; {
+			select {
+			case <-done:
+				left = true
+			case <-time.After(time.Millisecond): // in real time, which is not looked at
+			}
 		}
 		_ = ask(t.Context(), inj, "b")
 	}, faulttest.Faults("a", faulttest.Fail(fault.Unavailable), faulttest.BlackHole()), faulttest.Faults("b", faulttest.Fail(fault.Unavailable)))

@@ -28,8 +28,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// soon is a timeout that a test waits for.
-const soon = 50 * time.Millisecond
+// soon is a timeout that a test waits for. It leaves a call on a connection that is
+// there the time to get as far as it can, also on a busy machine.
+const soon = 250 * time.Millisecond
 
 var situations = []situation{
 	{name: "refused", what: fail(fault.Refused), real: refusedForReal},
@@ -56,8 +57,8 @@ var situations = []situation{
 	{name: "a deadline", what: fault.Fault{BlackHole: true}, real: silentServer, ctx: endingSoon, only: "unary"},
 	{name: "a deadline in a delay", what: fault.Fault{Delay: &fault.Delay{Fixed: time.Minute}}, real: silentServer, ctx: endingSoon, only: "unary"},
 	{name: "a cancellation", what: fault.Fault{BlackHole: true}, real: silentServer, ctx: cancelledSoon, only: "unary"},
-	{name: "a deadline while opening", what: fault.Fault{BlackHole: true}, real: silentNetwork, ctx: endingSoon, only: "bidi"},
-	{name: "a cancellation while opening", what: fault.Fault{BlackHole: true}, real: silentNetwork, ctx: cancelledSoon, only: "bidi"},
+	{name: "a deadline while opening", what: fault.Fault{BlackHole: true}, real: silentNetwork, ctx: endingSoon, opening: true, only: "bidi"},
+	{name: "a cancellation while opening", what: fault.Fault{BlackHole: true}, real: silentNetwork, ctx: cancelledSoon, opening: true, only: "bidi"},
 	{name: "a deadline in mid-stream", what: fault.Fault{Stream: &fault.StreamFault{Stall: true}}, real: fallingSilent, injected: echoServer, ctx: endingSoon, only: "bidi"},
 	{name: "a cancellation in mid-stream", what: fault.Fault{Stream: &fault.StreamFault{Stall: true}}, real: fallingSilent, injected: echoServer, ctx: cancelledSoon, only: "bidi"},
 	{name: "timeout", what: fail(fault.Timeout), real: silentServer, ctx: endingSoon},
@@ -110,10 +111,13 @@ func serverOf(t *testing.T, service testpb.TestServiceServer) destination {
 	return destination{l.Addr().String(), []grpc.DialOption{plaintext}}
 }
 
+// The far end of a connection is a port that is taken, so that nobody else begins to
+// listen there.
 func refusedForReal(t *testing.T) destination {
-	l := listen(t)
-	require.NoError(t, l.Close())
-	return destination{l.Addr().String(), []grpc.DialOption{plaintext}}
+	conn, err := net.Dial("tcp", listen(t).Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return destination{conn.LocalAddr().String(), []grpc.DialOption{plaintext}}
 }
 
 // connectTimeoutForReal dials as if nobody answered: a full backlog of SYNs

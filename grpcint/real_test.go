@@ -15,6 +15,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -34,6 +35,8 @@ type situation struct {
 	only string // the type of call, if not both
 	opts []grpc.CallOption
 	ctx  func() (context.Context, context.CancelFunc) // nil: one that never ends
+
+	opening bool // the call ends while the connection is still being made
 }
 
 // A destination is where a client connects to, and how.
@@ -86,15 +89,27 @@ func (s situation) compare(t *testing.T) {
 }
 
 func (s situation) ask(t *testing.T, d destination, call func(context.Context, *testing.T, *grpc.ClientConn, ...grpc.CallOption) answers) answers {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if s.ctx != nil {
-		ctx, cancel = s.ctx()
-	}
-	defer cancel()
 	cc, err := grpc.NewClient(d.target, d.dial...)
 	require.NoError(t, err)
 	defer cc.Close()
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if s.ctx != nil {
+		if !s.opening {
+			connect(cc)
+		}
+		ctx, cancel = s.ctx()
+	}
+	defer cancel()
 	return call(ctx, t, cc, s.opts...)
+}
+
+// connect returns when there is a connection, or when there is none to be had: what
+// a call says that ends before that depends on how far it was.
+func connect(cc *grpc.ClientConn) {
+	cc.Connect()
+	for state := cc.GetState(); state != connectivity.Ready && state != connectivity.TransientFailure; state = cc.GetState() {
+		cc.WaitForStateChange(context.Background(), state)
+	}
 }
 
 // TestEveryClassIsHeldAgainstReal is the reminder to extend the tables here

@@ -80,7 +80,8 @@ func TestVerdicts(t *testing.T) {
 				}
 				return test.after(ctx, err)
 			}}
-			front := newRig(t, withService(service), withInjector(fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 1})), withOptions(byCustomerKey()))
+			judges := fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 1, MinAdded: time.Hour}) // by what comes of requests alone
+			front := newRig(t, withService(service), withInjector(judges), withOptions(byCustomerKey()))
 			service.behind = testpb.NewTestServiceClient(dialed(t, behind, front.server))
 			put(t, front.server, rule("r", "grpc.client:backend", fail(fault.Unavailable), only(scope.Customers("7"))))
 			call := func(ctx context.Context) {

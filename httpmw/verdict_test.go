@@ -95,7 +95,8 @@ func visit(t *testing.T, url, customer string) int {
 }
 
 func TestVerdicts(t *testing.T) {
-	inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 5}))
+	// How long requests take is for TestVerdictByLatency.
+	inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{MinBaseline: 5, MinAdded: time.Hour}))
 	front := serve(t, productShop(inj, dependencies(t), byCustomer()))
 	put(t, inj,
 		rule("no-ratings", "ratings", fail(fault.Refused), forCustomer("a"), at("GET /ratings/{id}")),

@@ -59,8 +59,7 @@ func TestTrafficOfAClient(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	}))
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	_, refusing := refusedForReal(t, http1)
 	inj := fault.New("shop")
 	inj.WatchTraffic(time.Minute)
 	var base http.RoundTripper = server.Client().Transport
@@ -79,7 +78,7 @@ func TestTrafficOfAClient(t *testing.T) {
 		{name: "not-found", path: "/missing"},
 		{name: "status-500", path: "/broken", failed: true},
 		{name: "connection-lost", path: "/lost", failed: true},
-		{name: "refused", path: closed.URL, failed: true},
+		{name: "refused", path: refusing, failed: true},
 		{name: "deadline", path: "/hangs", failed: true, give: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 50*time.Millisecond)
 		}},

@@ -173,15 +173,14 @@ func TestEventsComeBack(t *testing.T) {
 
 func TestEventsOfNobody(t *testing.T) {
 	noEnvironment(t)
-	down := httptest.NewServer(nil)
-	down.Close()
-	r := misfit("events", "-url", down.URL)
+	down := refusing(t)
+	r := misfit("events", "-url", down)
 	require.Equal(t, 3, r.status)
 	require.Contains(t, r.err, "connection refused")
 
 	shop := serve(t, "shop", nil)
-	some := start(t, "events", "-url", down.URL+","+shop.url)
+	some := start(t, "events", "-url", down+","+shop.url)
 	some.until("halt", func() { misfit("halt", "-url", shop.url) })
 	require.Zero(t, some.interrupt())
-	require.Contains(t, some.err.String(), down.URL)
+	require.Contains(t, some.err.String(), down)
 }

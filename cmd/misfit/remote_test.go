@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,6 +45,19 @@ func serveBehind(t *testing.T, name string, points []string, front func(http.Han
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return service{inj, server.URL + mount}
+}
+
+// refusing returns a URL at which nobody listens. Nobody begins to, since the port is
+// the far end of a connection.
+func refusing(t *testing.T) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	conn, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return "http://" + conn.LocalAddr().String()
 }
 
 // noEnvironment keeps what is set outside away from the test.
@@ -212,8 +226,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestSomeEndpointsFail(t *testing.T) {
 	noEnvironment(t)
 	shop := serve(t, "shop", []string{"ratings"})
-	down := httptest.NewServer(nil)
-	down.Close()
+	down := refusing(t)
 	let := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -223,7 +236,7 @@ func TestSomeEndpointsFail(t *testing.T) {
 	}))
 	defer slow.Close()
 	defer close(let)
-	urls := strings.Join([]string{down.URL, shop.url, slow.URL}, ",")
+	urls := strings.Join([]string{down, shop.url, slow.URL}, ",")
 	file := writeFile(t, "rules.yaml", rulesFile)
 
 	for _, args := range [][]string{{"points"}, {"verdicts"}, {"verdicts", "-fail-on", "surfaced"}, {"rules"}, {"audit"}, {"explain", "-point", "ratings"}, {"halt"}, {"resume"}} {
@@ -232,7 +245,7 @@ func TestSomeEndpointsFail(t *testing.T) {
 		require.Less(t, time.Since(begun), 30*time.Second)
 		require.Equal(t, 3, r.status, args)
 		require.Contains(t, r.out, "shop at "+shop.url, args)
-		require.Contains(t, r.err, down.URL+": ", args)
+		require.Contains(t, r.err, down+": ", args)
 		require.Contains(t, r.err, slow.URL+": ", args)
 		require.Contains(t, r.err, "no answer within 1s", args)
 		require.Contains(t, r.err, "connection refused", args)

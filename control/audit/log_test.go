@@ -19,7 +19,7 @@ import (
 
 func TestAppend(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "faults.jsonl")
-	logs := map[string]*audit.Log{"in memory": audit.New(), "in a file": open(t, path)}
+	logs := map[string]*audit.Log{"in memory": audit.New(), "in a file": open(t, path, onASlowDisk)}
 	for name, log := range logs {
 		t.Run(name, func(t *testing.T) {
 			before := time.Now()

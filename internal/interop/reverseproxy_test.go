@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -85,9 +86,12 @@ func TestReverseProxyBackendAborts(t *testing.T) {
 
 func TestReverseProxyBackendIsDown(t *testing.T) {
 	unnoticed(t, func(ctx context.Context, x *exchange) {
-		down := httptest.NewServer(nil)
-		down.Close()
-		target, err := url.Parse(down.URL)
+		// The far end of a connection: a port that is taken, where nobody listens.
+		some := x.start(http1, http.NotFoundHandler())
+		conn, err := net.Dial("tcp", some.Listener.Addr().String())
+		require.NoError(x, err)
+		defer conn.Close()
+		target, err := url.Parse("http://" + conn.LocalAddr().String())
 		require.NoError(x, err)
 		proxy := httputil.NewSingleHostReverseProxy(target) // with a Director
 		proxy.Transport = x.transport(&http.Transport{})
