@@ -28,7 +28,7 @@ func TestVerdictsOnThePage(t *testing.T) {
 	require.NotNil(t, point)
 	tb := open(t, s.page, desktop)
 	tb.sees("#verdicts-none", "No fault has happened in a request yet")
-	slow := fault.Fault{Delay: &fault.Delay{Fixed: 120 * time.Millisecond}}
+	slow := fault.Fault{Delay: &fault.Delay{Fixed: 1200 * time.Millisecond}}
 	require.NoError(t, s.inj.Put(
 		fault.Rule{ID: "slow-prices", Target: fault.Target{Points: []string{"custom:prices"}}, Scope: scope.Customers("slow"), Fault: slow, TTL: 10 * time.Minute},
 		fault.Rule{ID: "no-prices", Target: fault.Target{Points: []string{"custom:prices"}}, Scope: scope.Customers("broken"), Fault: fault.Fault{Error: &fault.ErrorFault{Class: fault.Unavailable}}, TTL: 10 * time.Minute},
@@ -46,7 +46,7 @@ func TestVerdictsOnThePage(t *testing.T) {
 
 	tb.sees("[data-rule=slow-prices] [data-column=degraded]", "3")
 	tb.sees("[data-rule=slow-prices] [data-column=added]", "+1") // and what the machine adds
-	tb.sees("[data-rule=slow-prices] th", "wait 120 ms")
+	tb.sees("[data-rule=slow-prices] th", "wait 1.2 s")
 	tb.sees("[data-rule=slow-prices] [data-column=at]", "GET /products/{id}")
 	tb.sees("[data-rule=fallback] th", hostile)
 	tb.sees("[data-rule=no-prices] [data-column=surfaced]", "1")
