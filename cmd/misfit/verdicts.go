@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/spf13/cobra"
 )
 
@@ -154,7 +155,7 @@ func (v verdictView) what() string {
 	if err := json.Unmarshal(v.Fault, &f); err != nil {
 		return "?"
 	}
-	return whatInWords(f)
+	return inwords.Fault(f)
 }
 
 func (v verdictView) added() string {
