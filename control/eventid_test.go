@@ -1,10 +1,13 @@
 package control_test
 
 import (
+	"context"
 	"fmt"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/misfit-go/misfit/control"
 	"github.com/misfit-go/misfit/control/audit"
@@ -141,4 +144,26 @@ func TestEventsWaitForNoEntryInVain(t *testing.T) {
 	requireJSON(t, two.do("POST", "/v1/resume", ""), 200)
 	all, _ := said(t, two, "0", "resume")
 	require.Equal(t, []string{"halt", "resume"}, all)
+}
+
+// An entry is sent when it comes, and not with the next comment.
+func TestEventsComeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := control.New(fault.New("shop"))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stream := httptest.NewRecorder()
+		go h.ServeHTTP(stream, httptest.NewRequestWithContext(ctx, "GET", "/v1/events", nil))
+		synctest.Wait()
+		for range 2 {
+			before := strings.Count(stream.Body.String(), "event: audit")
+			r := httptest.NewRequest("POST", "http://localhost/v1/halt", nil)
+			r.RemoteAddr = "127.0.0.1:1"
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			require.Equal(t, 200, answer.Code, answer.Body)
+			synctest.Wait()
+			require.Equal(t, before+1, strings.Count(stream.Body.String(), "event: audit"))
+		}
+	})
 }
