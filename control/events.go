@@ -106,28 +106,18 @@ func (f *feed) Observe(e fault.Event) {
 }
 
 // getEvents sends what happens as server-sent events: each event of the injector
-// from now on, and each entry of the record, whose number is the event's ID, from
-// the one after Last-Event-ID on.
+// from now on, and each entry of the record from the one after Last-Event-ID on,
+// which has an [eventID].
 func (h *Handler) getEvents(c *call) error {
-	after, err := lastSeen(c.r.Header.Get("Last-Event-ID"))
-	if err != nil {
-		return err
-	}
 	if err := h.events.enter(); err != nil {
 		return err
 	}
 	defer h.events.leave()
 	f := &feed{events: make(chan fault.Event, eventBuffer)}
 	defer h.inj.Observe(f)()
-	latest := uint64(0)
-	if newest, _ := h.store.entries(historyQuery{limit: 1}); len(newest) > 0 {
-		latest = newest[0].Seq
-	}
-	switch {
-	case c.r.Header.Get("Last-Event-ID") == "":
-		after = latest
-	case after > latest: // of a record that this one has taken the place of
-		after = 0
+	from, anew, err := h.readFrom(c.r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return err
 	}
 	s := &eventStream{w: c.w, control: http.NewResponseController(c.w)}
 	c.w.Header().Set("Content-Type", "text/event-stream")
@@ -137,19 +127,12 @@ func (h *Handler) getEvents(c *call) error {
 		return nil
 	}
 	s.comment("events of " + strconv.Quote(h.inj.Service()))
-	h.follow(c.r.Context(), f, s, after)
+	s.position(from)
+	if anew {
+		s.send("", "anew", map[string]uint64{"entries": h.position().seq})
+	}
+	h.follow(c.r.Context(), f, s, from.seq)
 	return nil
-}
-
-func lastSeen(text string) (uint64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, refusal{status: http.StatusBadRequest, detail: fmt.Sprintf("Last-Event-ID: %q is not the number of an entry of the record", text)}
-	}
-	return n, nil
 }
 
 // follow sends until the reader is gone.
@@ -157,12 +140,19 @@ func (h *Handler) follow(ctx context.Context, f *feed, s *eventStream, after uin
 	pulse := time.NewTicker(eventPulse)
 	defer pulse.Stop()
 	for s.err == nil {
-		entries, more := h.store.since(after, maxPage)
+		entries, more := h.since(after, maxPage)
+		record := h.position().record
 		for _, e := range entries {
-			s.send(strconv.FormatUint(e.Seq, 10), "audit", e)
+			if n := e.Seq - after - 1; n > 0 {
+				s.send("", "missed", map[string]uint64{"entries": n})
+			}
+			s.send(eventID{record, e.Seq}.String(), "audit", e)
 			after = e.Seq
 		}
 		s.flush()
+		if len(entries) == maxPage {
+			continue // there may be more
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -201,6 +191,10 @@ func (s *eventStream) send(id, event string, v any) {
 	}
 	s.write(id + "event: " + event + "\ndata: " + string(data) + "\n\n")
 }
+
+// position tells the reader where it is before an entry does: who loses the
+// connection by then is to come back to here. Without data it is no event.
+func (s *eventStream) position(id eventID) { s.write("id: " + id.String() + "\n\n"); s.flush() }
 
 func (s *eventStream) comment(text string) { s.write(": " + text + "\n\n"); s.flush() }
 

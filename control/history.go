@@ -133,27 +133,34 @@ func (q historyQuery) fromFile(oldest uint64, limit int) audit.Query {
 }
 
 // since returns the entries after the one with this number, oldest first, at most
-// so many, and a channel that is closed when there are more.
+// so many, and a channel that is closed when others come. Some that were forgotten,
+// or have not come yet, may be missing among them.
 func (s *store) since(seq uint64, most int) ([]audit.Entry, <-chan struct{}) {
 	txn := s.history.Txn(false)
-	all, err := txn.GetReverse(auditTable, idIndex)
+	all, err := txn.Get(auditTable, idIndex)
+	if err != nil {
+		return nil, nil
+	}
+	after, err := txn.LowerBound(auditTable, idIndex, seq+1)
 	if err != nil {
 		return nil, nil
 	}
 	var entries []audit.Entry
-	for found := all.Next(); found != nil && len(entries) < most; found = all.Next() {
-		e := found.(*audit.Entry)
-		if e.Seq <= seq {
-			break
-		}
-		entries = append(entries, *e)
+	for found := after.Next(); found != nil && len(entries) < most; found = after.Next() {
+		entries = append(entries, *found.(*audit.Entry))
 	}
-	slices.Reverse(entries)
-	changed, _, err := txn.FirstWatch(auditTable, idIndex, seq+uint64(len(entries))+1)
-	if err != nil {
-		return entries, nil
+	return entries, all.WatchCh()
+}
+
+// since is what the store has, once it has had a chance to have all of it: entries
+// come to it a little out of order, and late if they had to wait for the disk.
+func (h *Handler) since(seq uint64, most int) ([]audit.Entry, <-chan struct{}) {
+	entries, more := h.store.since(seq, most)
+	if n := len(entries); n > 0 && entries[n-1].Seq != seq+uint64(n) {
+		h.catchUp()
+		entries, more = h.store.since(seq, most)
 	}
-	return entries, changed
+	return entries, more
 }
 
 const (

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 )
 
 // getOverview shows everything to somebody at a terminal.
@@ -59,7 +60,7 @@ func writeRules(page io.Writer, rules []fault.RuleStatus) {
 	fmt.Fprintln(page)
 	t := newTable(page, "ID", "SOURCE", "WHO", "WHAT", "WHERE", "HITS", "SKIPS", "HELD", "LEFT")
 	for _, r := range rules {
-		t.row(r.Rule.ID, source(r), who(r.Rule.Scope), what(r.Rule.Fault), where(r),
+		t.row(r.Rule.ID, source(r), inwords.Scope(r.Rule.Scope), inwords.Fault(r.Rule.Fault), where(r),
 			fmt.Sprint(r.Hits), skips(r.Skips), fmt.Sprint(r.Held), timeLeft(r.Left))
 	}
 	t.end()

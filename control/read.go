@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/misfit-go/misfit/internal/problem"
 )
 
@@ -171,7 +172,7 @@ func hint(status fault.RuleStatus, points []fault.PointStatus) string {
 	for i, p := range points {
 		names[i] = p.Kind + ":" + p.Name
 	}
-	return "armed nowhere yet: it matches no injection point of this process so far; there are " + few(names, "")
+	return "armed nowhere yet: it matches no injection point of this process so far; there are " + inwords.Few(names)
 }
 
 func (h *Handler) viewOf(status fault.RuleStatus, known *record) ruleView {

@@ -126,7 +126,7 @@ func TestCarriedRuleIsShownAndDeleted(t *testing.T) {
 	got := s.do("GET", path, "")
 	requireJSON(t, got, 200)
 	require.Equal(t, fault.SourceRequest, decode[view](t, got).Source)
-	require.Contains(t, s.do("GET", "/", "").body, "the request that carries it")
+	require.Contains(t, s.do("GET", "/", "").body, "every request that carries it")
 	requireProblem(t, s.do("PUT", path, slow), 409, "urn:misfit:problem:owned")
 	require.Equal(t, 204, s.do("DELETE", path, "").status)
 	require.Empty(t, inj.Rules())
@@ -263,9 +263,9 @@ func TestOverview(t *testing.T) {
 	for _, want := range []string{
 		"running, 6 live rules",
 		"0.5% of customers", "delay 1ms to 5ms, then HTTP 503",
-		`customers "1", "\x1b[31m", "3" and 2 more and first 2 calls of each request`, "black hole",
+		`customers "1", "\x1b[31m", "3" and 2 more, the first 2 calls of each request`, "black hole",
 		`plan "free" and 100% by plan`, "delay 1ms, p99 5ms, then panic",
-		`requests "r"`, "pad to 1s",
+		`request "r"`, "pad to 1s",
 		"everyone", "error refused",
 		"5% of calls", "delay 1s",
 		"(1 protected), only GET /a/*, not GET /a/b",

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/misfit-go/misfit/scope"
 	"github.com/misfit-go/misfit/token"
 )
@@ -78,7 +79,7 @@ func printToken(w io.Writer, text string, h token.Header, c token.Claims, now ti
 		if len(c.Rules) > 1 {
 			name = fmt.Sprintf("rule %d", i+1)
 		}
-		line(name, "%s", printable(ruleInWords(r)))
+		line(name, "%s", printable(inwords.Rule(r)))
 		line("", "%s", printable(r.String()))
 	}
 }

@@ -35,15 +35,20 @@ The kinds are
   problem       something was ignored to keep a request going
   blackout      a time without rules begins or ends
   audit         somebody did something, or was refused: of these alone also rule,
-                halt, resume and refused
+                halt, resume and refused; missed and anew come with all of them
   dropped       events that came faster than they could be shown
+  missed        entries of the record that were forgotten before they were shown
+  anew          the service has begun a new record, which is shown from its front
 
 If a connection breaks off it is made again, and nothing of the record (audit) is
-missed; other events of that time are. With -o json each line is one object with
-url, service, kind, and the event as the service says it.`
+missed, or you are told how much; other events of that time are. With -o json each
+line is one object with url, service, kind, and the event as the service says it.`
 
 // eventKinds are the values of -kind.
-var eventKinds = []string{"hit", "skip", "release", "verdict", "taken", "problem", "blackout", "audit", "rule", "halt", "resume", "refused", "dropped"}
+var eventKinds = []string{"hit", "skip", "release", "verdict", "taken", "problem", "blackout", "audit", "rule", "halt", "resume", "refused", "dropped", "missed", "anew"}
+
+// recordKinds are those of them that are of the record.
+var recordKinds = []string{"audit", "rule", "halt", "resume", "refused"}
 
 type eventsCommand struct {
 	*remote
@@ -200,6 +205,8 @@ func (c *eventsCommand) wants(name string, v eventView) bool {
 		switch {
 		case name == kind, strings.HasPrefix(name, kind+"."):
 			return true
+		case (name == "missed" || name == "anew") && slices.Contains(recordKinds, kind):
+			return true
 		case name == "audit" && (v.Action == kind || strings.HasPrefix(v.Action, kind+".") || v.Result == kind):
 			return true
 		}
@@ -233,7 +240,8 @@ type eventView struct {
 	Result string `json:"result"`
 	Detail string `json:"detail"`
 
-	Events uint64 `json:"events"` // that were dropped
+	Events  uint64 `json:"events"`  // that were dropped
+	Entries uint64 `json:"entries"` // that were missed, or that the new record has
 }
 
 // line says it for people.
@@ -252,7 +260,18 @@ func (v eventView) line(service, name string) string {
 		}
 		words = append(words, cell(text, maxCell+maxName))
 	}
-	if name == "audit" {
+	switch name {
+	case "missed":
+		it := "they"
+		if v.Entries == 1 {
+			it = "it"
+		}
+		add("", fmt.Sprintf("%s of the record, forgotten before %s could be shown", entries(v.Entries), it))
+		return strings.Join(words, "  ")
+	case "anew":
+		add("", fmt.Sprintf("the service has begun a new record, of %s so far; here it is from its front", entries(v.Entries)))
+		return strings.Join(words, "  ")
+	case "audit":
 		add("", v.Action)
 		add("", v.Result)
 		add("by", v.Actor)
@@ -281,4 +300,11 @@ func (v eventView) line(service, name string) string {
 		add("", plural(v.Events, "event"))
 	}
 	return strings.Join(words, "  ")
+}
+
+func entries(n uint64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }

@@ -150,10 +150,6 @@ func TestEventsComeBack(t *testing.T) {
 	r := start(t, "events", "-url", server.URL)
 	r.until("halt", func() { misfit("halt", "-url", server.URL) })
 
-	for range 10 { // a longer record than the one that takes its place, or nobody could tell
-		done(t, "halt", "-url", server.URL)
-	}
-
 	set(false, nil)
 	before := r.out.String()
 	done(t, "resume", "-url", server.URL)
@@ -162,13 +158,28 @@ func TestEventsComeBack(t *testing.T) {
 	r.until("resume", nil)
 	require.Equal(t, 1, strings.Count(r.out.String(), "resume"))
 
-	// A service that begins a new record is followed from its beginning.
+	// A service that begins a new record is followed from its beginning, although
+	// this one is longer than what was read of the old.
 	set(false, http.Handler(control.New(fault.New("shop"))))
 	done(t, "apply", "-f", writeFile(t, "rules.yaml", rulesFile), "-url", server.URL)
+	for range 20 {
+		done(t, "halt", "-url", server.URL)
+	}
 	set(true, nil)
 	r.until("rule=slow-ratings", nil)
+	require.Contains(t, r.out.String(), "shop  anew     the service has begun a new record, of 2")
 	require.Zero(t, r.interrupt())
 	require.Contains(t, r.err.String(), "trying again in")
+}
+
+// Who asks for some of the record is told what of it there is not.
+func TestEventsOfTheRecordInWords(t *testing.T) {
+	require.Contains(t, eventView{Entries: 1}.line("shop", "missed"), "  shop  missed   1 entry of the record, forgotten before it could be shown")
+	require.Contains(t, eventView{Entries: 7}.line("shop", "anew"), "  shop  anew     the service has begun a new record, of 7 entries so far; here it is from its front")
+	for kind, want := range map[string]bool{"audit": true, "halt": true, "missed": true, "hit": false, "dropped": false} {
+		c := eventsCommand{kinds: []string{kind}}
+		require.Equal(t, want, c.wants("missed", eventView{Entries: 1}), kind)
+	}
 }
 
 func TestEventsOfNobody(t *testing.T) {

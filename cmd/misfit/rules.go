@@ -11,6 +11,7 @@ import (
 
 	"github.com/misfit-go/misfit/cmd/misfit/internal/endpoint"
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/spf13/cobra"
 )
 
@@ -172,7 +173,7 @@ func (r *remote) showRules(p reply) error {
 		rule, whole := v.read()
 		who, what := "?", "?"
 		if whole {
-			who, what = whoInWords(rule.Scope), whatInWords(rule.Fault)
+			who, what = inwords.Scope(rule.Scope), inwords.Fault(rule.Fault)
 		}
 		paused := ""
 		if rule.Paused {
@@ -213,7 +214,7 @@ func (r *remote) showRule(p reply) error {
 	rule, whole := v.read()
 	line("rule", rule.ID)
 	if whole {
-		line("", ruleInWords(rule))
+		line("", inwords.Rule(rule))
 	}
 	if rule.Paused {
 		line("paused", "it applies to nothing until \"misfit unpause\"")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/misfit-go/misfit/token"
 	"github.com/stretchr/testify/require"
 )
@@ -171,7 +172,7 @@ func TestTokenSummary(t *testing.T) {
 		for _, want := range []string{
 			"token     game-day\n", "asked by  kim\n", "environment test, all services\n", "(EdDSA)\n",
 			"expires   in 1h, at ", "size      ", " of 8192 in baggage\n",
-			"rule      delay of 1s to 3s at ratings, for customer 42\n",
+			"rule      delay 1s to 3s at ratings, for customer \"42\"\n",
 			`{"target":{"points":["ratings"]},"scope":{"customers":["42"]},"fault":{"delay":{"min":"1s","max":"3s"}}}`,
 		} {
 			require.Contains(t, r.err, want)
@@ -226,6 +227,6 @@ func FuzzRuleFlags(f *testing.F) {
 			}
 			return
 		}
-		require.NotEmpty(t, ruleInWords(r))
+		require.NotEmpty(t, inwords.Rule(r))
 	})
 }

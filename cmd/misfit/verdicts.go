@@ -11,6 +11,7 @@ import (
 
 	"github.com/misfit-go/misfit/cmd/misfit/internal/endpoint"
 	"github.com/misfit-go/misfit/fault"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/spf13/cobra"
 )
 
@@ -192,7 +193,7 @@ func (v verdictView) what() string {
 	if err := json.Unmarshal(v.Fault, &f); err != nil {
 		return "?"
 	}
-	return whatInWords(f)
+	return inwords.Fault(f)
 }
 
 func (v verdictView) added() string {

@@ -62,7 +62,7 @@ func TestVerdicts(t *testing.T) {
 	_ = shop.inj.Point("http.client", "ratings").Inject(scope.With(context.Background(), scope.Request{ID: "c"}), fault.Operation{Name: "x"})
 	r = misfit("verdicts", "-url", shop.url, "-fail-on", "surfaced")
 	require.Equal(t, 1, r.status)
-	require.Contains(t, r.err, "delay of 1ns at http.client:ratings surfaced in 1 request at GET /products/{id}")
+	require.Contains(t, r.err, "delay 1ns at http.client:ratings surfaced in 1 request at GET /products/{id}")
 	done(t, "verdicts", "-url", shop.url, "-fail-on", "surfaced", "-rule", "b")
 
 	require.Equal(t, `shop at URL
@@ -70,8 +70,8 @@ func TestVerdicts(t *testing.T) {
   RULE  POINT                OPERATION       FAULT              ENDPOINT            MASKED  DEGRADED  SURFACED  ADDED
   a     http.client:ratings  GET /ratings/7  error unavailable  GET /products/{id}  1       0         0         -
   b     http.client:ratings  GET /ratings/7  error unavailable  GET /products/{id}  0       1         0         -
-  c     http.client:ratings  GET /ratings/7  delay of 1ns       GET /products/{id}  0       0         1         -
-  c     http.client:ratings  x               delay of 1ns       -                   0       0         0         -
+  c     http.client:ratings  GET /ratings/7  delay 1ns          GET /products/{id}  0       0         1         -
+  c     http.client:ratings  x               delay 1ns          -                   0       0         0         -
 
   a at GET /products/{id}: 1 masked request whose latency decided nothing: a stream, or fewer than 100 requests without a fault to compare with
   b at GET /products/{id}: degraded: no ratings

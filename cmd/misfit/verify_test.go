@@ -169,8 +169,8 @@ func TestInspect(t *testing.T) {
 	for _, want := range []string{
 		"token     game-day\n", "asked by  kim\n", "for       environment test, only shop\n",
 		"signed    by misfit with key k1 (EdDSA)\n", "begins    in ", "expires   in ",
-		"rule 1    panic at ratings, for every request with the token\n",
-		"rule 2    black hole at every dependency but not pay, for every request with the token\n",
+		"rule 1    panic at ratings, for every request that carries it\n",
+		"rule 2    black hole at every dependency but not pay, for every request that carries it\n",
 		`          {"target":{"except":{"points":["pay"]}},"fault":{"blackHole":true}}` + "\n",
 	} {
 		require.Contains(t, out, want)

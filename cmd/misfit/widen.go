@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/misfit-go/misfit/cmd/misfit/internal/endpoint"
+	"github.com/misfit-go/misfit/internal/inwords"
 	"github.com/misfit-go/misfit/internal/problem"
 	"github.com/misfit-go/misfit/scope"
 	"github.com/spf13/cobra"
@@ -106,7 +107,7 @@ func widen(ctx context.Context, c *endpoint.Client, id string, to scope.Scope) (
 		return "", nil, err
 	}
 	widened, _ := then.read()
-	return "was for " + whoInWords(rule.Scope) + ", is for " + whoInWords(widened.Scope), answer.Body, nil
+	return "was for " + inwords.Scope(rule.Scope) + ", is for " + inwords.Scope(widened.Scope), answer.Body, nil
 }
 
 // scopeFrom is what a scope becomes when it is widened: nothing about it changes

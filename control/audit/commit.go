@@ -220,7 +220,7 @@ func (l *Log) settle(sizes []int, err error) bool {
 	if err == nil {
 		l.size = l.file.size
 		for i, r := range flight {
-			l.seq, l.hash = r.written.Seq, r.written.Hash
+			l.newest(r.written)
 			l.recent.add(r.written, sizes[i])
 			if r.keep && r.told {
 				late = append(late, r.written)

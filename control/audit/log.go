@@ -90,6 +90,7 @@ type Log struct {
 	patience struct{ append, bestEffort, close time.Duration }
 
 	mu     sync.RWMutex
+	first  string // the hash of the first entry; empty if there is none
 	seq    uint64 // of the newest entry
 	hash   string // of that
 	recent window
@@ -102,6 +103,7 @@ type Log struct {
 // A Status says how far a log has come.
 type Status struct {
 	Path    string // of the file; empty without one
+	First   string // the hash of the first entry, which tells this record from every other; empty if there is none
 	Entries uint64 // how many there are, and the Seq of the newest
 	Hash    string // of the newest; kept elsewhere it shows later that nothing was cut off
 	Pending int    // how many are in memory only
@@ -181,16 +183,22 @@ func (l *Log) remember(e Entry, text []byte) (Entry, error) {
 	e.Seq, e.Prev = l.seq+1, l.hash
 	line, hash := appendLine(nil, e, text)
 	e.Hash = hash
-	l.seq, l.hash = e.Seq, hash
+	l.newest(e)
 	l.recent.add(e, len(line))
 	return e, nil
+}
+
+// newest notes that e has come to be on record.
+func (l *Log) newest(e Entry) {
+	l.first = cmp.Or(l.first, e.Hash)
+	l.seq, l.hash = e.Seq, e.Hash
 }
 
 // Status returns how far the log has come.
 func (l *Log) Status() Status {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	s := Status{Entries: l.seq, Hash: l.hash, Pending: len(l.pending()), Lost: l.lost, Err: l.failed}
+	s := Status{First: l.first, Entries: l.seq, Hash: l.hash, Pending: len(l.pending()), Lost: l.lost, Err: l.failed}
 	if l.file != nil {
 		s.Path = l.file.path
 	}

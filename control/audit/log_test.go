@@ -118,6 +118,47 @@ func TestReopen(t *testing.T) {
 	require.ErrorIs(t, err, audit.ErrClosed)
 }
 
+// A record has the name of its first entry, whoever writes it and how much of it is
+// in memory.
+func TestFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.jsonl")
+	log := open(t, path)
+	require.Empty(t, log.Status().First)
+	first, err := log.Append(put(1))
+	require.NoError(t, err)
+	_, err = log.Append(put(2))
+	require.NoError(t, err)
+	require.Equal(t, first.Hash, log.Status().First)
+	require.NoError(t, log.Close())
+	log = open(t, path, audit.KeepInMemory(1))
+	require.Equal(t, first.Hash, log.Status().First)
+	require.NoError(t, log.Close())
+
+	text := read(t, path)
+	write(t, path, text[:strings.Index(text, "\n")]) // all of one entry but the end of its line
+	log, repair, err := audit.Open(path)
+	require.NoError(t, err)
+	require.NotNil(t, repair)
+	require.Equal(t, first.Hash, log.Status().First)
+	require.NoError(t, log.Close())
+
+	write(t, path, strings.Replace(text, "{", "[", 1)) // it still is the same each time
+	log = open(t, path, audit.KeepInMemory(1))
+	damaged := log.Status().First
+	require.Regexp(t, `^[0-9a-f]{64}$`, damaged)
+	_, err = log.Append(put(3))
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.Equal(t, damaged, open(t, path, audit.KeepInMemory(1)).Status().First)
+
+	memory := audit.New()
+	first, err = memory.Append(put(1))
+	require.NoError(t, err)
+	_, err = memory.Append(put(2))
+	require.NoError(t, err)
+	require.Equal(t, first.Hash, memory.Status().First)
+}
+
 // In the bubble it is the year 2000, so the clock is set back by decades.
 func TestClockSetBack(t *testing.T) {
 	path, _ := record(t, 2)

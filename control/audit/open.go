@@ -78,7 +78,7 @@ func (l *Log) load() (*Repair, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkFollows(); err != nil {
+	if err := l.readFirst(); err != nil {
 		return nil, err
 	}
 	return l.mend(good, torn, c)
@@ -160,9 +160,10 @@ func (l *Log) beginning(line []byte) chain {
 	return startingWith(cmp.Or(prev, genesis))
 }
 
-// checkFollows holds what the file begins with against what it should follow.
-func (l *Log) checkFollows() error {
-	if l.follows == "" || l.seq == 0 {
+// readFirst takes from the first entry of the file what tells this record from
+// others, and holds what it begins with against what it should follow.
+func (l *Log) readFirst() error {
+	if l.seq == 0 {
 		return nil
 	}
 	start := make([]byte, min(l.file.size, MaxLine))
@@ -170,9 +171,15 @@ func (l *Log) checkFollows() error {
 		return err
 	}
 	line, _, _ := bytes.Cut(start, []byte("\n"))
-	if e, _, err := readLine(line); err == nil && e.Prev != l.follows {
+	e, _, err := readLine(line)
+	switch {
+	case err != nil: // whoever verifies the file is told
+		l.first = hashOf(line)
+		return nil
+	case l.follows != "" && e.Prev != l.follows:
 		return fmt.Errorf("%w: Follows says that it follows the file whose last hash is %s, but its first entry has prev %s", ErrDamaged, l.follows, e.Prev)
 	}
+	l.first = e.Hash
 	return nil
 }
 
@@ -191,7 +198,7 @@ func (l *Log) mend(good int64, torn []byte, c chain) (*Repair, error) {
 		if err := f.append([]byte("\n")); err != nil {
 			return nil, err
 		}
-		l.seq, l.hash = k.entry.Seq, k.entry.Hash
+		l.newest(k.entry)
 		l.recent.add(k.entry, len(torn)+1)
 		return r, nil
 	}

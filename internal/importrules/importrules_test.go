@@ -87,6 +87,7 @@ var directions = []direction{
 	{faulttest + "/internal/...", []string{internal, faulttest + "/...", scope, fault, httpmw, grpcint, sqldrv, grpc, proto}}, // the services of the corpus
 	{token, []string{internal, fault, jose, rate}},
 	{watching, nil},
+	{module + "/internal/inwords", []string{scope, fault}}, // of rules
 	{internal, slices.Concat(otelAPI, []string{internal, sfv})},
 }
 

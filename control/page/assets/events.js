@@ -10,8 +10,8 @@ import { askWhy } from './why.js';
 const most = 200; // that are kept
 const pace = 250; // milliseconds between two drawings
 
-const kinds = ['hit', 'skip', 'release', 'verdict', 'taken', 'problem', 'audit', 'dropped'];
-const titles = { hit: 'hits', skip: 'skips', release: 'releases', verdict: 'verdicts', taken: 'tokens', problem: 'problems', audit: 'record', dropped: 'dropped' };
+const kinds = ['hit', 'skip', 'release', 'verdict', 'taken', 'problem', 'audit', 'dropped', 'missed', 'anew'];
+const titles = { hit: 'hits', skip: 'skips', release: 'releases', verdict: 'verdicts', taken: 'tokens', problem: 'problems', audit: 'record', dropped: 'dropped', missed: 'missed', anew: 'new record' };
 
 const counts = Object.fromEntries(kinds.map((kind) => [kind, 0]));
 const hidden = new Set();
@@ -59,7 +59,7 @@ function state(now, why = '') {
 function take(name, data) {
   since ??= Date.now();
   const kind = kinds.includes(name) ? name : 'audit';
-  counts[kind] += name === 'dropped' ? Number(data.events) || 1 : 1;
+  counts[kind] += { dropped: Number(data.events), missed: Number(data.entries) }[name] || 1;
   serial += 1;
   const entry = { key: serial, kind, name, data, at: data.time ?? new Date().toISOString() };
   if (paused) {

@@ -50,7 +50,7 @@ export function follow(onEvent, onState) {
       onState('live');
       const parse = parser((id, name, data) => {
         if (id) last = id;
-        onEvent(name, data);
+        if (name) onEvent(name, data);
       });
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
@@ -82,7 +82,7 @@ export function follow(onEvent, onState) {
 }
 
 // parser returns a function that takes pieces of a stream and calls emit for each
-// event in it.
+// event in it. An ID that comes alone says where the stream is, and has no name.
 export function parser(emit) {
   let rest = '';
   let id = '';
@@ -96,6 +96,7 @@ export function parser(emit) {
       const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
       if (line === '') {
         if (data.length) emit(id, name || 'message', decode(data.join('\n')));
+        else if (id) emit(id, '', null);
         id = '';
         name = '';
         data = [];

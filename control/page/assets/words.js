@@ -154,6 +154,10 @@ export function event(name, e) {
       return entry(e);
     case 'dropped':
       return `${count(e.events ?? 0, 'event')} came too fast to be shown`;
+    case 'missed':
+      return `${count(e.entries ?? 0, 'entry', 'entries')} of the record, forgotten before ${e.entries === 1 ? 'it' : 'they'} could be shown`;
+    case 'anew':
+      return 'the service has begun a new record; here it is from its front';
   }
   return [e.window, e.rule, at, e.error].filter(Boolean).join(' ') || name;
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +24,7 @@ const (
 	// maxEventBytes bounds an event: an entry of the record is the longest, of up
 	// to 256 KiB in its file.
 	maxEventBytes = 1 << 20
+	maxIDBytes    = 128
 
 	firstWait = 250 * time.Millisecond
 	maxWait   = 15 * time.Second
@@ -34,7 +34,8 @@ const (
 var quiet = 45 * time.Second
 
 // Follow gives each event to emit, and follows the stream again, from where it was,
-// when it breaks off, which is told to broken. It returns when ctx ends, when emit
+// when it breaks off, which is told to broken. The service says so, by an event, if
+// it cannot go on from there. It returns when ctx ends, when emit
 // returns an error, or when the endpoint refuses in a way that stays; the error
 // then says why. Before each attempt it calls before.
 func (c *Client) Follow(ctx context.Context, emit func(Event) error, broken func(err error, again time.Duration), before func()) error {
@@ -47,6 +48,9 @@ func (c *Client) Follow(ctx context.Context, emit func(Event) error, broken func
 			came = true
 			if e.ID != "" {
 				last = e.ID
+			}
+			if e.Data == nil {
+				return nil
 			}
 			emitted = emit(e)
 			return emitted
@@ -71,29 +75,7 @@ func (c *Client) Follow(ctx context.Context, emit func(Event) error, broken func
 		case <-time.After(pause):
 		}
 		wait = min(2*wait, maxWait)
-		if last != "" && c.startedAnew(ctx, last) {
-			last = "0"
-		}
 	}
-}
-
-// startedAnew reports whether the record does not go as far as it did: a service
-// that keeps none in a file has begun another, of which nothing was seen.
-func (c *Client) startedAnew(ctx context.Context, last string) bool {
-	answer, err := c.Do(ctx, Request{Method: http.MethodGet, Path: "v1/audit", Query: map[string][]string{"limit": {"1"}}})
-	if err != nil {
-		return false
-	}
-	var page struct {
-		Entries []struct {
-			Seq uint64 `json:"seq"`
-		} `json:"entries"`
-	}
-	seen, err := strconv.ParseUint(last, 10, 64)
-	if err != nil || json.Unmarshal(answer.Body, &page) != nil {
-		return false
-	}
-	return len(page.Entries) == 0 || page.Entries[0].Seq < seen
 }
 
 // events reads the stream once, and always returns an error.
@@ -132,8 +114,14 @@ func because(ctx context.Context, err error) error {
 	return &Unreached{Err: err}
 }
 
+// isID reports whether text can be sent back as it came, in a header.
+func isID(text string) bool {
+	return len(text) <= maxIDBytes && strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
 // readEvents reads a stream as WHATWG HTML, section 9.2.6, describes it, to its
-// end. It calls alive for each line.
+// end. It calls alive for each line. An ID without an event says where the stream
+// is: it is emitted without data, as is the ID of an event whose data is not JSON.
 func readEvents(r io.Reader, alive func(), emit func(Event) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), maxEventBytes)
@@ -144,8 +132,10 @@ func readEvents(r io.Reader, alive func(), emit func(Event) error) error {
 		alive()
 		line := strings.TrimSuffix(lines.Text(), "\r")
 		if line == "" {
-			e.Data = json.RawMessage(strings.Join(data, "\n"))
-			if len(data) > 0 && json.Valid(e.Data) {
+			if text := strings.Join(data, "\n"); json.Valid([]byte(text)) {
+				e.Data = json.RawMessage(text)
+			}
+			if e.Data != nil || e.ID != "" {
 				if err := emit(e); err != nil {
 					return err
 				}
@@ -160,7 +150,7 @@ func readEvents(r io.Reader, alive func(), emit func(Event) error) error {
 		value = strings.TrimPrefix(value, " ")
 		switch field {
 		case "id":
-			if _, err := strconv.ParseUint(value, 10, 64); err == nil { // it becomes a header
+			if isID(value) {
 				e.ID = value
 			}
 		case "event":

@@ -25,12 +25,14 @@ func eventsIn(t *testing.T, text string) ([]Event, error) {
 
 func TestReadEvents(t *testing.T) {
 	all, err := eventsIn(t, ": hello\n\nid: 7\nevent: audit\ndata: {\"a\":\ndata: 1}\n\nevent: hit\r\ndata:2\r\n\r\n"+
-		"event: broken\ndata: {\n\nid: 7\\r\\nX-Evil: 1\nevent: x\ndata: 3\n\nretry: 5\n\nevent: unfinished\ndata: 4\n")
+		"event: broken\ndata: {\n\nid: 7\\r\\nX-Evil: 1\nevent: x\ndata: 3\n\nid: 9f86-8\n\nid: 9\nevent: broken\ndata: {\n\nid: "+strings.Repeat("9", maxIDBytes+1)+"\n\nretry: 5\n\nevent: unfinished\ndata: 4\n")
 	require.ErrorContains(t, err, "the stream ended")
 	require.Equal(t, []Event{
 		{"7", "audit", []byte("{\"a\":\n1}")},
 		{"", "hit", []byte("2")},
 		{"", "x", []byte("3")},
+		{"9f86-8", "", nil},
+		{"9", "broken", nil},
 	}, all)
 
 	_, err = eventsIn(t, "data: \""+strings.Repeat("x", maxEventBytes)+"\"\n\n")
@@ -47,9 +49,43 @@ func FuzzReadEvents(f *testing.F) {
 		require.Error(t, err)
 		for _, e := range all {
 			require.NotContains(t, e.ID, "\n")
-			require.NotEmpty(t, e.Data)
+			require.True(t, isID(e.ID))
+			require.NotEmpty(t, e.ID+string(e.Data))
 		}
 	})
+}
+
+// A stream is taken up where it was, also if only that was said on it.
+func TestFollowComesBackToWhereItWas(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var came []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		came = append(came, r.Header.Get("Last-Event-ID"))
+		w.Header().Set("Content-Type", "text/event-stream")
+		switch len(came) {
+		case 1:
+			fmt.Fprint(w, "id: 9f86-8\n\n")
+		case 2:
+			fmt.Fprint(w, "id: 9f86-9\nevent: audit\ndata: {}\n\nevent: hit\ndata: {}\n\n")
+		default:
+			fmt.Fprint(w, "event: hit\ndata: 3\n\n")
+		}
+	}))
+	defer server.Close()
+	client := New([]string{server.URL}, Config{Timeout: time.Minute})[0]
+	var events []string
+	err := client.Follow(ctx, func(e Event) error {
+		events = append(events, e.Name)
+		if string(e.Data) == "3" {
+			cancel()
+		}
+		return nil
+	}, func(error, time.Duration) {}, func() {})
+	require.NoError(t, err)
+	server.Close() // it has ended: what came can be read
+	require.Equal(t, []string{"", "9f86-8", "9f86-9"}, came)
+	require.Equal(t, []string{"audit", "hit", "hit"}, events)
 }
 
 // A stream on which nothing comes, not even a comment, is given up.
