@@ -29,6 +29,8 @@ type session struct {
 	done    []Injection          // in the order in which they happened
 	events  []fault.Event        // likewise
 	waited  time.Duration        // by all calls that were held
+	lenient map[string]bool      // IDs of rules whose calls go on in the end
+	through int                  // calls that got a fault and went on all the same
 	problem error                // the first one that the injector told of
 	trouble []string             // what keeps the session from telling anything
 	over    bool                 // nothing is of the run any more: what is above does not change
@@ -52,6 +54,7 @@ func newSession(s *settings, plan map[string]string) *session {
 		entries:  make(map[string][]Entry),
 		reached:  make(map[string]bool),
 		rules:    make(map[[2]string]string),
+		lenient:  make(map[string]bool),
 		changed:  make(chan struct{}),
 	}
 }
@@ -99,7 +102,12 @@ func (s *session) choose(ctx context.Context, about fault.Call) (fault.Choice, b
 	e := entries[i]
 	s.reached[id] = true
 	s.done = append(s.done, Injection{Call: c, Fault: e.Name})
-	return fault.Choice{Rule: s.ruleOf(&c, e.Name), Fault: e.Fault}, true
+	rule := s.ruleOf(&c, e.Name)
+	if e.goesOn() {
+		s.lenient[rule] = true
+		s.through++
+	}
+	return fault.Choice{Rule: rule, Fault: e.Fault}, true
 }
 
 // note counts a call, and reports whether it is one of the run.
@@ -193,6 +201,9 @@ func (s *session) Observe(e fault.Event) {
 	switch {
 	case e.Kind == fault.Release:
 		s.waited += e.Waited
+		if e.Released == fault.ReleaseContext && s.lenient[e.Rule] { // its caller gave up
+			s.through--
+		}
 	case e.Kind == fault.Problem && s.problem == nil:
 		s.problem = e.Err
 	case e.Kind == fault.Skip && e.Source == fault.SourceTest && s.problem == nil:
