@@ -148,6 +148,42 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// More faults than there are calls, and more combinations than can be looked at, take
+// no more time than the runs do.
+func TestBoundsOfCombinations(t *testing.T) {
+	entries := faulttest.Faults("custom", faulttest.Fail(fault.Unavailable), faulttest.Fail(fault.Refused), faulttest.Fail(fault.Timeout), faulttest.Fail(fault.Reset))
+	each := func(n int) func(testing.TB, *fault.Injector) {
+		return func(t testing.TB, inj *fault.Injector) {
+			for i := range n {
+				_ = ask(t.Context(), inj, fmt.Sprint("c", i))
+			}
+		}
+	}
+	report := faulttest.Survey(t, each(10), entries, faulttest.MaxFaults(99), faulttest.MaxRuns(60))
+	require.Equal(t, 60, report.Runs)
+	require.Equal(t, 9765624, report.Combinations)
+	require.Equal(t, report.Combinations, len(report.Results)+skippedOf(report), "every combination is accounted for")
+	require.NotContains(t, report.Skipped, faulttest.NeverTogether, "all calls are made in each run")
+
+	t.Run("many calls", func(t *testing.T) {
+		report := faulttest.Survey(t, each(400), entries, faulttest.MaxRuns(20))
+		require.Equal(t, map[faulttest.Reason]int{faulttest.LeftOut: report.Combinations - 18}, report.Skipped)
+	})
+	t.Run("one has no fault", func(t *testing.T) {
+		report := faulttest.Survey(t, each(5), oneFault, faulttest.Faults("c4"), faulttest.MaxFaults(5))
+		require.Equal(t, 4+6+4+1, len(report.Results))
+	})
+}
+
+// What is the same as something that there was no run for was left out as well.
+func TestSameAsWhatIsLeftOut(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		_, _ = ask(t.Context(), inj, "a"), ask(t.Context(), inj, "b")
+	}, faulttest.MaxRuns(6), twoFaults)
+	require.Len(t, report.Results, 4)
+	require.Equal(t, map[faulttest.Reason]int{faulttest.LeftOut: 4}, report.Skipped)
+}
+
 // In real time a hang is ended, and what was held goes on.
 func TestHangInRealTime(t *testing.T) {
 	var ended atomic.Int32

@@ -100,10 +100,10 @@ func Operations(f func(fault.Operation) string) Option {
 	return option(func(s *settings) { s.operations = f })
 }
 
-// MaxFaults is how many faults exploration injects into one run. Default 2; zero
-// or less means that.
+// MaxFaults is how many faults exploration injects into one run, up to 16, which
+// is what more than that means. Default 2; zero or less means that.
 func MaxFaults(n int) Option {
-	return option(func(s *settings) { s.maxFaults = positive(n, defaultMaxFaults) })
+	return option(func(s *settings) { s.maxFaults = min(positive(n, defaultMaxFaults), maxTokenPicks) })
 }
 
 // MaxRuns is how many times exploration runs the test. What is left out is said.

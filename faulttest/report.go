@@ -34,7 +34,8 @@ type Reason string
 const (
 	// One of the calls is not made when the other faults happen: there is nothing to
 	// inject into. Of more than 262,144 combinations of one size, those that no run
-	// leads to count here, whatever else is true of them.
+	// leads to count here, whatever else is true of them, or with those that were left
+	// out, if some were.
 	NeverTogether Reason = "never reached together"
 
 	// Some of the faults alone have failed.
