@@ -159,9 +159,9 @@ func TestBoundsOfCombinations(t *testing.T) {
 			}
 		}
 	}
-	report := faulttest.Survey(t, each(10), entries, faulttest.MaxFaults(99), faulttest.MaxRuns(60))
+	report := faulttest.Survey(t, each(15), entries, faulttest.MaxFaults(99), faulttest.MaxRuns(60))
 	require.Equal(t, 60, report.Runs)
-	require.Equal(t, 9765624, report.Combinations)
+	require.Equal(t, 30517578124, report.Combinations)
 	require.Equal(t, report.Combinations, len(report.Results)+skippedOf(report), "every combination is accounted for")
 	require.NotContains(t, report.Skipped, faulttest.NeverTogether, "all calls are made in each run")
 

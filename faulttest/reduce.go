@@ -64,11 +64,8 @@ type substitution struct {
 // substitute returns the combination that c is the same as, for all that is known of
 // smaller ones, or nil.
 func (e *explorer) substitute(c combination) combination {
-	if len(e.same) == 0 {
-		return nil
-	}
 	var other combination
-	c.parts(func(part combination) bool {
+	c.parts(e.sameMost, func(part combination) bool {
 		key := part.key()
 		same, ok := e.same[key]
 		if !ok {
@@ -128,6 +125,7 @@ func (e *explorer) compare(n int) {
 			}
 			if _, done := e.same[r.key()]; !done {
 				e.same[r.key()] = substitution{i, first[g][j].combination[i]}
+				e.sameMost = n
 			}
 		}
 	}

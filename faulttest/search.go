@@ -22,16 +22,17 @@ type explorer struct {
 	until    time.Time // no run begins after; zero: any may
 	told     time.Time // when progress was last said
 
-	calls   []*known                // in the order in which they were found
-	byID    map[string]int          // of calls
-	base    map[string]bool         // IDs of calls made without faults
-	erratic map[string]bool         // IDs of those made in only one of two such runs
-	results map[string]*result      // by key of combination
-	planned []*result               // the same, in the order in which they were planned
-	failed  []combination           // minimal ones
-	same    map[string]substitution // by key of combination
-	skipped []skip
-	left    map[string]bool // keys of those that were skipped for want of runs or time
+	calls    []*known                // in the order in which they were found
+	byID     map[string]int          // of calls
+	base     map[string]bool         // IDs of calls made without faults
+	erratic  map[string]bool         // IDs of those made in only one of two such runs
+	results  map[string]*result      // by key of combination
+	planned  []*result               // the same, in the order in which they were planned
+	failed   []combination           // minimal ones
+	same     map[string]substitution // by key of combination
+	sameMost int                     // of faults in one of them
+	skipped  []skip
+	left     map[string]bool // keys of those that were skipped for want of runs or time
 }
 
 // A result is what a run with a combination came to, as the search sees it.
