@@ -110,6 +110,28 @@ func TestRunsThatDiffer(t *testing.T) {
 	})
 }
 
+// Calls that are made when the test's function has returned get no faults, and that is
+// said of those that are made at no other time.
+func TestLateCalls(t *testing.T) {
+	report := faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+		t.Cleanup(func() { _, _ = ask(t.Context(), inj, "a"), ask(t.Context(), inj, "never") })
+		_ = ask(t.Context(), inj, "a")
+		t.Run("part", func(t *testing.T) {
+			t.Parallel()
+			_ = ask(t.Context(), inj, "a")
+			require.NoError(t, ask(t.Context(), inj, "late"))
+		})
+	}, oneFault, faulttest.Faults("never"))
+	var late []string
+	for _, c := range report.Late {
+		late = append(late, c.String())
+	}
+	// Calls of a are made from the other places only then, which makes them others.
+	require.Equal(t, []string{"late GET"}, slices.DeleteFunc(late, func(s string) bool { return s == "a GET" }))
+	require.Equal(t, []string{"a_GET_unavailable"}, names(report))
+	require.Contains(t, report.String(), "made once the test's function had returned, and left out (parallel subtests, clean-up, what nobody waits for):\n\tcustom:")
+}
+
 // A call that a fault was planned for and that is not made proves nothing.
 func TestWhatIsNotReachedIsNotMasked(t *testing.T) {
 	var runs atomic.Int32

@@ -200,6 +200,7 @@ func (e *explorer) doubt(s sample) {
 		e.progress(len(list))
 		run := newCaseRun(&e.settings, e.planOf(skipped.combination))
 		run.single, run.doubted = false, true
+		run.replay = replayLine(e.report.Test, e.tokenOf(skipped.combination))
 		v := run.verdict(e.runCase(e.nameOf(skipped.combination), run))
 		if v == NotRun {
 			continue
@@ -207,6 +208,7 @@ func (e *explorer) doubt(s sample) {
 		e.report.Doubted++
 		if text := e.contradicts(skipped, run, v); text != "" {
 			e.report.Wrong = append(e.report.Wrong, e.describe(skipped.combination)+": "+text)
+			e.report.wrongReplays = append(e.report.wrongReplays, run.replay)
 		}
 	}
 }

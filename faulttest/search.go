@@ -111,7 +111,11 @@ func (e *explorer) baseline() bool {
 		}
 	}
 	e.discover(first)
-	if len(first.calls) == 0 {
+	e.report.Late = first.lateCalls()
+	switch {
+	case len(first.calls) == 0 && len(e.report.Late) > 0:
+		e.report.Broken = "it makes calls only once its function has returned, when no fault is injected any more: wait for what it starts, and leave T.Parallel out of its subtests; calls seen:" + listCalls(e.report.Late)
+	case len(first.calls) == 0:
 		e.report.Broken = "it reaches no injection point: does what it tests use the injector that it is given?"
 	}
 	return len(first.calls) > 0

@@ -3,6 +3,7 @@ package faulttest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ type session struct {
 	problem error                // the first one that the injector told of
 	trouble []string             // what keeps the session from telling anything
 	over    bool                 // nothing is of the run any more: what is above does not change
+	late    map[[3]string]Call   // made since, and unlike all that was made before
 	changed chan struct{}        // closed, and replaced, at each event
 }
 
@@ -55,6 +57,7 @@ func newSession(s *settings, plan map[string]string) *session {
 		reached:  make(map[string]bool),
 		rules:    make(map[[2]string]string),
 		lenient:  make(map[string]bool),
+		late:     make(map[[3]string]Call),
 		changed:  make(chan struct{}),
 	}
 }
@@ -114,10 +117,13 @@ func (s *session) choose(ctx context.Context, about fault.Call) (fault.Choice, b
 func (s *session) note(c *Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	key := [3]string{c.Point, c.Operation, c.place}
 	if s.over {
+		if s.counts[key] == 0 && len(s.settings.entriesOf(c.kind, c.name)) > 0 {
+			s.late[key] = *c
+		}
 		return false
 	}
-	key := [3]string{c.Point, c.Operation, c.place}
 	s.counts[key]++
 	c.Nth = s.counts[key]
 	c.identify()
@@ -163,9 +169,13 @@ func (s *settings) possible(about fault.Call, operation string) (entries []Entry
 		if !e.isFor(operation) {
 			continue
 		}
-		if err := about.Check(e.Fault); err == nil {
+		err := about.Check(e.Fault)
+		switch {
+		case err == nil && slices.ContainsFunc(entries, func(other Entry) bool { return other.Name == e.Name }):
+			trouble = append(trouble, fmt.Sprintf("two faults for %s %s are called %q: call one of them something else (Entry.As)", about.Point(), operation, e.Name))
+		case err == nil:
 			entries = append(entries, e)
-		} else if e.asked {
+		case e.asked:
 			trouble = append(trouble, fmt.Sprintf("%q cannot be injected at %s: %v", e.Name, about.Point(), err))
 		}
 	}
@@ -248,6 +258,13 @@ func (s *session) sorted() []Call {
 	calls := slices.Clone(s.calls)
 	slices.SortStableFunc(calls, compareCalls)
 	return calls
+}
+
+// lateCalls returns those that were made when the test's function had returned.
+func (s *session) lateCalls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.late), compareCalls)
 }
 
 func compareCalls(a, b Call) int {
