@@ -170,6 +170,36 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// The last run that is begun may hang, and the test binary has time for that.
+func TestTimeIsLeftForAHang(t *testing.T) {
+	for _, test := range []struct {
+		rest, want time.Duration
+		options    []faulttest.Option
+	}{
+		{10 * time.Minute, 9*time.Minute - 10*time.Second, nil},
+		{30 * time.Second, 17 * time.Second, nil},
+		{10 * time.Second, 5 * time.Second, nil},
+		{time.Minute, 52 * time.Second, []faulttest.Option{faulttest.CaseLimit(2 * time.Second)}},
+		{time.Minute, 54 * time.Second, []faulttest.Option{faulttest.Bubble()}},
+		{time.Minute, time.Hour, []faulttest.Option{faulttest.Timeout(time.Hour)}},
+		{0, 0, nil},
+	} {
+		require.Equal(t, test.want, faulttest.Limit(test.rest, test.options...))
+	}
+}
+
+// What a test logs is not why it failed.
+func TestWhyIsNotWhatIsLogged(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		t.Log("starts")
+		if ask(t.Context(), inj, "a") != nil {
+			t.Log("is about to fail")
+			t.Error("no answer")
+		}
+	}, oneFault)
+	require.Equal(t, "no answer", report.Failures()[0].Why)
+}
+
 // More faults than there are calls, and more combinations than can be looked at, take
 // no more time than the runs do.
 func TestBoundsOfCombinations(t *testing.T) {

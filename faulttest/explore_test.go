@@ -232,6 +232,13 @@ func TestInsideBroken(t *testing.T) {
 				_, _ = get(t.Context(), inj, "x")
 			})
 		})
+	case "logs":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+			t.Log("starts:\nat once")
+			if _, err := get(t.Context(), inj, "x"); err != nil {
+				t.Error("no answer")
+			}
+		}, faulttest.Faults("x", faulttest.Fail(fault.Refused)))
 	case "one name":
 		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { _, _ = get(t.Context(), inj, "x") },
 			faulttest.Faults("x", faulttest.CutBody(0), faulttest.CutBody(100)))
@@ -260,6 +267,7 @@ func TestWhatCannotBeExplored(t *testing.T) {
 		"parallel": "it calls T.Parallel, which has it wait until exploration is over",
 		"bubble":   "exploration cannot be inside a bubble of testing/synctest",
 		"late":     "it makes calls only once its function has returned, when no fault is injected any more: wait for what it starts, and leave T.Parallel out of its subtests; calls seen:\n    \thttp.client:x GET /x",
+		"logs":     "refused ✗ no answer\n",
 		"one name": `two faults for http.client:x GET /x are called "reset in body": call one of them something else (Entry.As)`,
 		"skips":    "is not explored: it skips itself",
 		"cleanup":  "503 ✗ in Cleanup: 503 Service Unavailable",

@@ -31,8 +31,9 @@ type settings struct {
 	outages    bool
 	saved      string
 	doubt      sample
-	brute      bool // nothing is skipped: what tests measure reduction by
-	enumerated int  // how many combinations of one size are looked at one by one
+	harmless   map[string]bool // places at which the test logs when it passes
+	brute      bool            // nothing is skipped: what tests measure reduction by
+	enumerated int             // how many combinations of one size are looked at one by one
 	critical   criticalSettings
 }
 
@@ -114,7 +115,8 @@ func MaxRuns(n int) Option {
 
 // Timeout is for how long exploration begins new runs. What is left out is said.
 // The flag -faulttest.timeout goes before it. Default, also for zero or less, is
-// nine tenths of the time that is left to the test binary (go test -timeout).
+// nine tenths of the time that is left to the test binary (go test -timeout), less
+// [CaseLimit] in real time, but at least half.
 func Timeout(d time.Duration) Option {
 	return option(func(s *settings) { s.timeout = max(d, 0) })
 }

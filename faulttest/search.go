@@ -110,6 +110,7 @@ func (e *explorer) baseline() bool {
 			e.report.Unrepeatable = append(e.report.Unrepeatable, c)
 		}
 	}
+	e.settings.harmless = first.places
 	e.discover(first)
 	e.report.Late = first.lateCalls()
 	switch {
