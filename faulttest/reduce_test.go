@@ -122,6 +122,42 @@ func TestReductionLosesNothing(t *testing.T) {
 	require.Less(t, ran*3, of)
 }
 
+// Nor is anything lost where a program makes all of its calls, with timeouts near the
+// delay of the catalogue, and fails or not by which of them have succeeded.
+func TestReductionKnowsSuccess(t *testing.T) {
+	bugs := 0
+	for seed := range uint64(40) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		n := 2 + random.IntN(3)
+		timeouts, verbs, bad := make([]time.Duration, n), make([]string, n), make([]bool, 1<<n)
+		for i := range n {
+			timeouts[i] = []time.Duration{time.Second, 1900 * time.Millisecond, 2100 * time.Millisecond, 5 * time.Second}[random.IntN(4)]
+			verbs[i] = []string{"GET", "POST"}[random.IntN(2)]
+		}
+		for i := range len(bad) - 1 { // the last is that all have succeeded
+			bad[i] = random.IntN(3) == 0
+		}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+				succeeded := 0
+				for i := range n {
+					ctx, cancel := context.WithTimeout(t.Context(), timeouts[i])
+					if inj.Point("custom", fmt.Sprint("c", i)).Inject(ctx, fault.Operation{Verb: verbs[i], Name: "/x"}) == nil {
+						succeeded |= 1 << i
+					}
+					cancel()
+				}
+				if bad[succeeded] {
+					t.Error("a bad end")
+				}
+			}, faulttest.Bubble(), faulttest.Doubting(), faulttest.MaxFaults(3))
+			require.Empty(t, report.Wrong)
+			bugs += len(report.Failures())
+		})
+	}
+	require.Greater(t, bugs, 100)
+}
+
 // minimal leaves out the failures that contain another one.
 func minimal(failures []faulttest.Result) []faulttest.Result {
 	return slices.DeleteFunc(slices.Clone(failures), func(f faulttest.Result) bool {
