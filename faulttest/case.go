@@ -30,6 +30,7 @@ type caseRun struct {
 	hung     bool
 	missed   bool // something that is planned was not reached
 	why      string
+	places   map[string]bool // of a run without faults: where it logged
 	took     time.Duration
 	left     int64 // calls that were still held when the test was over
 }
@@ -146,6 +147,9 @@ func (c *caseRun) judge(t testing.TB, p any) {
 		}
 	}
 	c.failed = t.Failed()
+	if t, ok := c.log.(*testing.T); ok && len(c.plan) == 0 {
+		c.places = placesIn(logOf(t))
+	}
 	c.explain(c.failed)
 	if c.failed && c.replay != "" {
 		t.Logf("faulttest: the same again: %s", c.replay)
@@ -156,7 +160,7 @@ func (c *caseRun) judge(t testing.TB, p any) {
 // test's clean-up is over.
 func (c *caseRun) explain(failed bool) {
 	if failed && c.why == "" {
-		c.why = firstLogged(c.log)
+		c.why = firstLogged(c.log, c.settings.harmless)
 	}
 }
 

@@ -137,6 +137,12 @@ func (e *Entry) carriesOut() bool {
 	return f.LostReply || f.Stream != nil || f.Duplicate || f.Delay != nil && f.Error == nil && !f.BlackHole && !f.Panic
 }
 
+// goesOn reports whether a call succeeds in spite of e, if its caller is patient.
+func (e *Entry) goesOn() bool {
+	f := e.Fault
+	return f.Error == nil && !f.BlackHole && !f.Panic && !f.LostReply && (f.Stream == nil || !f.Stream.Cut && !f.Stream.Stall && f.Stream.Error == nil)
+}
+
 // hash stands for e in tokens.
 func (e *Entry) hash() string { return digest(e.Name)[:2*faultBytes] }
 

@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"math/bits"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,13 +63,16 @@ func (c combination) contains(part combination) bool {
 	return true
 }
 
-// parts calls visit for every combination that is part of c and smaller, the empty
-// one left out, until it returns false.
-func (c combination) parts(visit func(combination) bool) {
-	for bits := 1; bits < 1<<len(c)-1; bits++ {
+// parts calls visit for every combination of up to most faults that is part of c and
+// smaller, the empty one left out, until it returns false.
+func (c combination) parts(most int, visit func(combination) bool) {
+	for chosen := uint(1); chosen < 1<<len(c)-1; chosen++ {
+		if bits.OnesCount(chosen) > most {
+			continue
+		}
 		var part combination
 		for i, p := range c {
-			if bits>>i&1 == 1 {
+			if chosen>>i&1 == 1 {
 				part = append(part, p)
 			}
 		}

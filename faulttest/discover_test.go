@@ -110,6 +110,28 @@ func TestRunsThatDiffer(t *testing.T) {
 	})
 }
 
+// Calls that are made when the test's function has returned get no faults, and that is
+// said of those that are made at no other time.
+func TestLateCalls(t *testing.T) {
+	report := faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+		t.Cleanup(func() { _, _ = ask(t.Context(), inj, "a"), ask(t.Context(), inj, "never") })
+		_ = ask(t.Context(), inj, "a")
+		t.Run("part", func(t *testing.T) {
+			t.Parallel()
+			_ = ask(t.Context(), inj, "a")
+			require.NoError(t, ask(t.Context(), inj, "late"))
+		})
+	}, oneFault, faulttest.Faults("never"))
+	var late []string
+	for _, c := range report.Late {
+		late = append(late, c.String())
+	}
+	// Calls of a are made from the other places only then, which makes them others.
+	require.Equal(t, []string{"late GET"}, slices.DeleteFunc(late, func(s string) bool { return s == "a GET" }))
+	require.Equal(t, []string{"a_GET_unavailable"}, names(report))
+	require.Contains(t, report.String(), "made once the test's function had returned, and left out (parallel subtests, clean-up, what nobody waits for):\n\tcustom:")
+}
+
 // A call that a fault was planned for and that is not made proves nothing.
 func TestWhatIsNotReachedIsNotMasked(t *testing.T) {
 	var runs atomic.Int32
@@ -146,6 +168,72 @@ func TestBounds(t *testing.T) {
 		require.Equal(t, 2, report.Runs)
 		require.Equal(t, 18, report.Skipped[faulttest.LeftOut])
 	})
+}
+
+// The last run that is begun may hang, and the test binary has time for that.
+func TestTimeIsLeftForAHang(t *testing.T) {
+	for _, test := range []struct {
+		rest, want time.Duration
+		options    []faulttest.Option
+	}{
+		{10 * time.Minute, 9*time.Minute - 10*time.Second, nil},
+		{30 * time.Second, 17 * time.Second, nil},
+		{10 * time.Second, 5 * time.Second, nil},
+		{time.Minute, 52 * time.Second, []faulttest.Option{faulttest.CaseLimit(2 * time.Second)}},
+		{time.Minute, 54 * time.Second, []faulttest.Option{faulttest.Bubble()}},
+		{time.Minute, time.Hour, []faulttest.Option{faulttest.Timeout(time.Hour)}},
+		{0, 0, nil},
+	} {
+		require.Equal(t, test.want, faulttest.Limit(test.rest, test.options...))
+	}
+}
+
+// What a test logs is not why it failed.
+func TestWhyIsNotWhatIsLogged(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		t.Log("starts")
+		if ask(t.Context(), inj, "a") != nil {
+			t.Log("is about to fail")
+			t.Error("no answer")
+		}
+	}, oneFault)
+	require.Equal(t, "no answer", report.Failures()[0].Why)
+}
+
+// More faults than there are calls, and more combinations than can be looked at, take
+// no more time than the runs do.
+func TestBoundsOfCombinations(t *testing.T) {
+	entries := faulttest.Faults("custom", faulttest.Fail(fault.Unavailable), faulttest.Fail(fault.Refused), faulttest.Fail(fault.Timeout), faulttest.Fail(fault.Reset))
+	each := func(n int) func(testing.TB, *fault.Injector) {
+		return func(t testing.TB, inj *fault.Injector) {
+			for i := range n {
+				_ = ask(t.Context(), inj, fmt.Sprint("c", i))
+			}
+		}
+	}
+	report := faulttest.Survey(t, each(15), entries, faulttest.MaxFaults(99), faulttest.MaxRuns(60))
+	require.Equal(t, 60, report.Runs)
+	require.Equal(t, 30517578124, report.Combinations)
+	require.Equal(t, report.Combinations, len(report.Results)+skippedOf(report), "every combination is accounted for")
+	require.NotContains(t, report.Skipped, faulttest.NeverTogether, "all calls are made in each run")
+
+	t.Run("many calls", func(t *testing.T) {
+		report := faulttest.Survey(t, each(400), entries, faulttest.MaxRuns(20))
+		require.Equal(t, map[faulttest.Reason]int{faulttest.LeftOut: report.Combinations - 18}, report.Skipped)
+	})
+	t.Run("one has no fault", func(t *testing.T) {
+		report := faulttest.Survey(t, each(5), oneFault, faulttest.Faults("c4"), faulttest.MaxFaults(5))
+		require.Equal(t, 4+6+4+1, len(report.Results))
+	})
+}
+
+// What is the same as something that there was no run for was left out as well.
+func TestSameAsWhatIsLeftOut(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		_, _ = ask(t.Context(), inj, "a"), ask(t.Context(), inj, "b")
+	}, faulttest.MaxRuns(6), twoFaults)
+	require.Len(t, report.Results, 4)
+	require.Equal(t, map[faulttest.Reason]int{faulttest.LeftOut: 4}, report.Skipped)
 }
 
 // In real time a hang is ended, and what was held goes on.

@@ -81,8 +81,9 @@
 //   - what contains a known failure: the failure is reported with fewer faults;
 //   - what is the same as another: two faults in the same call that were both masked,
 //     after which the test made the same calls, was held for the same time (within a
-//     tenth, or 20 ms) and had left as many calls behind, lead to the same from there on, and only the first is combined
-//     with others. Faults that let the dependency carry out the call are never the same
+//     tenth, or 20 ms) and had left as many calls behind, and with both or neither of
+//     which the call itself succeeded, lead to the same from there on, and only the first
+//     is combined with others. Faults that let the dependency carry out the call are never the same
 //     as others, unless the operation only reads (GET, HEAD, OPTIONS, SELECT).
 //
 // This takes for granted that

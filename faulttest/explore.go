@@ -97,7 +97,9 @@ func (e *explorer) explore() {
 		} else {
 			e.search()
 		}
-		if e.settings.doubt.on {
+		if e.settings.doubt.on && e.report.Saved != "" {
+			e.t.Errorf("faulttest: -faulttest.noreduce has nothing to run, since the cases are those of %s: give -faulttest.update as well, which explores", e.report.Saved)
+		} else if e.settings.doubt.on {
 			e.doubt(e.settings.doubt)
 		}
 		e.save()

@@ -225,6 +225,23 @@ func TestInsideBroken(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { _, _ = get(t.Context(), inj, "x") })
 		})
+	case "late":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+			t.Run("part", func(t *testing.T) {
+				t.Parallel()
+				_, _ = get(t.Context(), inj, "x")
+			})
+		})
+	case "logs":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) {
+			t.Log("starts:\nat once")
+			if _, err := get(t.Context(), inj, "x"); err != nil {
+				t.Error("no answer")
+			}
+		}, faulttest.Faults("x", faulttest.Fail(fault.Refused)))
+	case "one name":
+		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { _, _ = get(t.Context(), inj, "x") },
+			faulttest.Faults("x", faulttest.CutBody(0), faulttest.CutBody(100)))
 	case "skips":
 		faulttest.Explore(t, func(t *testing.T, inj *fault.Injector) { t.Skip("not today") })
 	case "cleanup":
@@ -249,6 +266,9 @@ func TestWhatCannotBeExplored(t *testing.T) {
 		"deadlock": "503 ✗ faulttest: deadlock: main bubble goroutine has exited but blocked goroutines remain",
 		"parallel": "it calls T.Parallel, which has it wait until exploration is over",
 		"bubble":   "exploration cannot be inside a bubble of testing/synctest",
+		"late":     "it makes calls only once its function has returned, when no fault is injected any more: wait for what it starts, and leave T.Parallel out of its subtests; calls seen:\n    \thttp.client:x GET /x",
+		"logs":     "refused ✗ no answer\n",
+		"one name": `two faults for http.client:x GET /x are called "reset in body": call one of them something else (Entry.As)`,
 		"skips":    "is not explored: it skips itself",
 		"cleanup":  "503 ✗ in Cleanup: 503 Service Unavailable",
 	} {
@@ -274,6 +294,10 @@ func TestSaved(t *testing.T) {
 	require.False(t, ok)
 	require.Equal(t, strings.Count(out, "=== RUN   TestInsidePage/inv"), strings.Count(again, "=== RUN   TestInsidePage/inv"), "the same cases")
 	require.NotContains(t, again, "calls that")
+
+	doubted, ok := runInside(t, "saved:"+path, "-test.run=^TestInsidePage$", "-faulttest.noreduce")
+	require.False(t, ok)
+	require.Contains(t, doubted, "-faulttest.noreduce has nothing to run, since the cases are those of "+path+": give -faulttest.update as well")
 
 	refused, ok := runInside(t, "saved:"+path, "-test.run=^TestInsidePage$/^ratings", "-faulttest.update")
 	require.False(t, ok)

@@ -1,6 +1,9 @@
 package faulttest
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Brute has exploration skip nothing.
 func Brute() Option { return option(func(s *settings) { s.brute = true }) }
@@ -15,6 +18,12 @@ func Doubting() Option { return option(func(s *settings) { s.doubt = sample{on: 
 // ReadToken returns what a token prints back, and CheckSaved what is wrong with a file.
 func ReadToken(text string) (string, error) { t, err := parseToken(text); return t.String(), err }
 func CheckSaved(data []byte) error          { _, err := parseSaved(data); return err }
+
+// Limit is for how long runs are begun where rest is left to the test binary.
+func Limit(rest time.Duration, options ...Option) time.Duration {
+	s := newSettings(options)
+	return s.limit(rest)
+}
 
 // Probe calls f with a test that fails nobody else, and returns its log.
 func Probe(t *testing.T, f func(t testing.TB)) (log string, failed bool) {

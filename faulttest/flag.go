@@ -66,5 +66,9 @@ func (s *settings) limit(rest time.Duration) time.Duration {
 	case s.timeout > 0:
 		return s.timeout
 	}
-	return rest / 10 * 9
+	begin := rest / 10 * 9
+	if !s.bubble { // the last run may hang, too
+		begin = max(begin-s.caseLimit, rest/2)
+	}
+	return begin
 }

@@ -31,8 +31,9 @@ type settings struct {
 	outages    bool
 	saved      string
 	doubt      sample
-	brute      bool // nothing is skipped: what tests measure reduction by
-	enumerated int  // how many combinations of one size are looked at one by one
+	harmless   map[string]bool // places at which the test logs when it passes
+	brute      bool            // nothing is skipped: what tests measure reduction by
+	enumerated int             // how many combinations of one size are looked at one by one
 	critical   criticalSettings
 }
 
@@ -100,10 +101,10 @@ func Operations(f func(fault.Operation) string) Option {
 	return option(func(s *settings) { s.operations = f })
 }
 
-// MaxFaults is how many faults exploration injects into one run. Default 2; zero
-// or less means that.
+// MaxFaults is how many faults exploration injects into one run, up to 16, which
+// is what more than that means. Default 2; zero or less means that.
 func MaxFaults(n int) Option {
-	return option(func(s *settings) { s.maxFaults = positive(n, defaultMaxFaults) })
+	return option(func(s *settings) { s.maxFaults = min(positive(n, defaultMaxFaults), maxTokenPicks) })
 }
 
 // MaxRuns is how many times exploration runs the test. What is left out is said.
@@ -114,7 +115,8 @@ func MaxRuns(n int) Option {
 
 // Timeout is for how long exploration begins new runs. What is left out is said.
 // The flag -faulttest.timeout goes before it. Default, also for zero or less, is
-// nine tenths of the time that is left to the test binary (go test -timeout).
+// nine tenths of the time that is left to the test binary (go test -timeout), less
+// [CaseLimit] in real time, but at least half.
 func Timeout(d time.Duration) Option {
 	return option(func(s *settings) { s.timeout = max(d, 0) })
 }

@@ -78,11 +78,14 @@ func (r *Report) printCounts(b *strings.Builder) {
 	if r.Doubted > 0 {
 		fmt.Fprintf(b, "run all the same: %d of those, and %d came to something else than was taken for granted\n", r.Doubted, len(r.Wrong))
 	}
-	for _, text := range r.Wrong {
-		fmt.Fprintf(b, "\tWRONGLY SKIPPED: %s\n", text)
+	for i, text := range r.Wrong {
+		fmt.Fprintf(b, "\tWRONGLY SKIPPED: %s\n\t\t%s\n", text, r.wrongReplays[i])
 	}
 	if len(r.Unrepeatable) > 0 {
 		fmt.Fprintf(b, "two runs without faults did not make the same calls; these are left out:%s\n", listCalls(r.Unrepeatable))
+	}
+	if len(r.Late) > 0 {
+		fmt.Fprintf(b, "made once the test's function had returned, and left out (parallel subtests, clean-up, what nobody waits for):%s\n", listCalls(r.Late))
 	}
 	if len(r.New) > 0 {
 		fmt.Fprintf(b, "calls that %s does not have (-faulttest.update adds them):%s\n", r.Saved, listCalls(r.New))

@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type probe struct {
 
 	mu       sync.Mutex
 	log      strings.Builder
+	errors   strings.Builder // of log: what failed it
 	failed   bool
 	skipped  bool
 	cleanups []func()
@@ -70,6 +72,15 @@ func (p *probe) cleanUp() {
 	}
 }
 
+// blame fails the test for what text says.
+func (p *probe) blame(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = true
+	p.log.WriteString(text)
+	p.errors.WriteString(text)
+}
+
 func (p *probe) pending() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +90,7 @@ func (p *probe) pending() bool {
 func (p *probe) firstLog() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return significant(p.log.String())
+	return cmp.Or(significant(p.errors.String()), significant(p.log.String()))
 }
 
 // Write implements [io.Writer], for Output.
@@ -112,13 +123,12 @@ func (p *probe) Logf(s string, a ...any)  { fmt.Fprintf(p, s+"\n", a...) }
 func (p *probe) Fail()                    { p.set(&p.failed) }
 func (p *probe) Failed() bool             { return p.get(&p.failed) }
 func (p *probe) FailNow()                 { p.Fail(); runtime.Goexit() }
-func (p *probe) Error(args ...any)        { p.Log(args...); p.Fail() }
+func (p *probe) Error(args ...any)        { p.blame(fmt.Sprintln(args...)) }
 func (p *probe) Errorf(s string, a ...any) {
-	p.Logf(s, a...)
-	p.Fail()
+	p.blame(fmt.Sprintf(s+"\n", a...))
 }
-func (p *probe) Fatal(args ...any)         { p.Log(args...); p.FailNow() }
-func (p *probe) Fatalf(s string, a ...any) { p.Logf(s, a...); p.FailNow() }
+func (p *probe) Fatal(args ...any)         { p.Error(args...); p.FailNow() }
+func (p *probe) Fatalf(s string, a ...any) { p.Errorf(s, a...); p.FailNow() }
 func (p *probe) Skipped() bool             { return p.get(&p.skipped) }
 func (p *probe) SkipNow()                  { p.set(&p.skipped); runtime.Goexit() }
 func (p *probe) Skip(args ...any)          { p.Log(args...); p.SkipNow() }

@@ -28,7 +28,7 @@ func (e *explorer) skips(c combination) Reason {
 		r := e.results[part.key()]
 		switch {
 		case r == nil:
-			left = left || e.wasLeftOut(part)
+			left = left || e.left[part.key()]
 		case r.Verdict == NotRun:
 			unknown = true
 		case r.Verdict == Masked && !r.calls[e.calls[p.call].ID]:
@@ -55,12 +55,6 @@ func (e *explorer) inBase(c combination) bool {
 	return !slices.ContainsFunc(c, func(p pick) bool { return !e.base[e.calls[p.call].ID] })
 }
 
-func (e *explorer) wasLeftOut(c combination) bool {
-	return slices.ContainsFunc(e.skipped, func(s skip) bool {
-		return s.reason == LeftOut && slices.Equal(s.combination, c)
-	})
-}
-
 // A substitution says which fault of a combination could be replaced by which.
 type substitution struct {
 	index int
@@ -71,7 +65,7 @@ type substitution struct {
 // smaller ones, or nil.
 func (e *explorer) substitute(c combination) combination {
 	var other combination
-	c.parts(func(part combination) bool {
+	c.parts(e.sameMost, func(part combination) bool {
 		key := part.key()
 		same, ok := e.same[key]
 		if !ok {
@@ -82,6 +76,32 @@ func (e *explorer) substitute(c combination) combination {
 		return false
 	})
 	return other
+}
+
+// root returns the combination that stands for c and all that are the same.
+func (e *explorer) root(c combination) combination {
+	for next := c; next != nil; next = e.substitute(next) {
+		c = next
+	}
+	return c
+}
+
+// admit has no combination of n faults count as the same as another that was left out.
+func (e *explorer) admit(n int) {
+	if len(e.left) == 0 {
+		return
+	}
+	for i, s := range e.skipped {
+		if s.reason == SameAsAnother && len(s.combination) == n && e.left[e.root(s.combination).key()] {
+			e.report.Skipped[SameAsAnother]--
+			e.report.Skipped[LeftOut]++
+			e.skipped[i].reason = LeftOut
+			e.left[s.key()] = true
+		}
+	}
+	if e.report.Skipped[SameAsAnother] == 0 {
+		delete(e.report.Skipped, SameAsAnother)
+	}
 }
 
 // compare finds the runs with n faults that differ from an earlier one only in what
@@ -105,6 +125,7 @@ func (e *explorer) compare(n int) {
 			}
 			if _, done := e.same[r.key()]; !done {
 				e.same[r.key()] = substitution{i, first[g][j].combination[i]}
+				e.sameMost = n
 			}
 		}
 	}
@@ -126,8 +147,8 @@ func (e *explorer) inOrder(n int) []*result {
 
 // alike reports whether two runs that were masked, and differ in their fault i only,
 // leave the code and its dependencies in the same state, for all that can be seen:
-// they made the same calls, were held for the same time, left as many of them behind, and the dependency was or
-// was not asked in both.
+// they made the same calls, were held for the same time, left as many of them behind,
+// and the call succeeded, and the dependency was asked, in both or in neither.
 func (e *explorer) alike(a, b *result, i int) bool {
 	if len(a.calls) != len(b.calls) {
 		return false
@@ -141,7 +162,7 @@ func (e *explorer) alike(a, b *result, i int) bool {
 	if !e.calls[p.call].reads() && e.entryOf(p).carriesOut() != e.entryOf(q).carriesOut() {
 		return false
 	}
-	return a.left == b.left && sameTime(a.waited, b.waited) && (!e.settings.bubble || sameTime(a.Took, b.Took))
+	return a.through == b.through && a.left == b.left && sameTime(a.waited, b.waited) && (!e.settings.bubble || sameTime(a.Took, b.Took))
 }
 
 // sameTime reports whether two times differ by no more than the runtime's timers and a
@@ -179,6 +200,7 @@ func (e *explorer) doubt(s sample) {
 		e.progress(len(list))
 		run := newCaseRun(&e.settings, e.planOf(skipped.combination))
 		run.single, run.doubted = false, true
+		run.replay = replayLine(e.report.Test, e.tokenOf(skipped.combination))
 		v := run.verdict(e.runCase(e.nameOf(skipped.combination), run))
 		if v == NotRun {
 			continue
@@ -186,6 +208,7 @@ func (e *explorer) doubt(s sample) {
 		e.report.Doubted++
 		if text := e.contradicts(skipped, run, v); text != "" {
 			e.report.Wrong = append(e.report.Wrong, e.describe(skipped.combination)+": "+text)
+			e.report.wrongReplays = append(e.report.wrongReplays, run.replay)
 		}
 	}
 }
@@ -207,10 +230,7 @@ func (e *explorer) contradicts(s skip, run *caseRun, v Verdict) string {
 			return "it " + string(v) + ", where those of its faults that were reached alone were " + string(alone.Verdict)
 		}
 	case SameAsAnother:
-		other := e.substitute(s.combination)
-		for next := other; next != nil; next = e.substitute(next) {
-			other = next
-		}
+		other := e.root(s.combination)
 		if want, known := e.outcomeOf(other); known && want != v.bad() {
 			return "it " + string(v) + ", where " + e.describe(other) + " did not come to the same"
 		}

@@ -34,7 +34,8 @@ type Reason string
 const (
 	// One of the calls is not made when the other faults happen: there is nothing to
 	// inject into. Of more than 262,144 combinations of one size, those that no run
-	// leads to count here, whatever else is true of them.
+	// leads to count here, whatever else is true of them, or with those that were left
+	// out, if some were.
 	NeverTogether Reason = "never reached together"
 
 	// Some of the faults alone have failed.
@@ -65,6 +66,11 @@ type Report struct {
 	// injected into them.
 	Unrepeatable []Call
 
+	// Late are calls that were made without faults, and only once the test's function
+	// had returned: by subtests of it that call T.Parallel, by what it cleans up with,
+	// or by what it does not wait for. Nothing is injected into them.
+	Late []Call
+
 	// Saved is the file that the cases were taken from, and New are calls that it does
 	// not have. They were explored.
 	Saved string
@@ -75,6 +81,8 @@ type Report struct {
 	// granted.
 	Doubted int
 	Wrong   []string
+
+	wrongReplays []string // of the same
 
 	// Broken is why there is nothing to explore: the test fails without any fault.
 	Broken string

@@ -22,15 +22,17 @@ type explorer struct {
 	until    time.Time // no run begins after; zero: any may
 	told     time.Time // when progress was last said
 
-	calls   []*known                // in the order in which they were found
-	byID    map[string]int          // of calls
-	base    map[string]bool         // IDs of calls made without faults
-	erratic map[string]bool         // IDs of those made in only one of two such runs
-	results map[string]*result      // by key of combination
-	planned []*result               // the same, in the order in which they were planned
-	failed  []combination           // minimal ones
-	same    map[string]substitution // by key of combination
-	skipped []skip
+	calls    []*known                // in the order in which they were found
+	byID     map[string]int          // of calls
+	base     map[string]bool         // IDs of calls made without faults
+	erratic  map[string]bool         // IDs of those made in only one of two such runs
+	results  map[string]*result      // by key of combination
+	planned  []*result               // the same, in the order in which they were planned
+	failed   []combination           // minimal ones
+	same     map[string]substitution // by key of combination
+	sameMost int                     // of faults in one of them
+	skipped  []skip
+	left     map[string]bool // keys of those that were skipped for want of runs or time
 }
 
 // A result is what a run with a combination came to, as the search sees it.
@@ -39,7 +41,10 @@ type result struct {
 	*Result
 	calls  map[string]bool // IDs
 	waited time.Duration
-	left   int64 // calls that were held when the test was over
+	// How many calls that got a fault went on all the same, and how many were held when
+	// the test was over.
+	through int
+	left    int64
 }
 
 // A skip is a combination that was not run, and why.
@@ -60,6 +65,7 @@ func newExplorer(t *testing.T, options []Option) *explorer {
 		erratic:  make(map[string]bool),
 		results:  make(map[string]*result),
 		same:     make(map[string]substitution),
+		left:     make(map[string]bool),
 	}
 	if d := settings.limit(timeLeft(t)); d > 0 {
 		e.until = e.began.Add(d)
@@ -104,8 +110,13 @@ func (e *explorer) baseline() bool {
 			e.report.Unrepeatable = append(e.report.Unrepeatable, c)
 		}
 	}
+	e.settings.harmless = first.places
 	e.discover(first)
-	if len(first.calls) == 0 {
+	e.report.Late = first.lateCalls()
+	switch {
+	case len(first.calls) == 0 && len(e.report.Late) > 0:
+		e.report.Broken = "it makes calls only once its function has returned, when no fault is injected any more: wait for what it starts, and leave T.Parallel out of its subtests; calls seen:" + listCalls(e.report.Late)
+	case len(first.calls) == 0:
 		e.report.Broken = "it reaches no injection point: does what it tests use the injector that it is given?"
 	}
 	return len(first.calls) > 0
@@ -186,8 +197,13 @@ func (e *explorer) search() {
 		if n == 1 || total <= e.settings.enumerated {
 			candidates = enumerate(entries, n)
 		} else {
-			candidates = e.frontier(n)
-			e.report.Skipped[NeverTogether] += total - len(candidates)
+			var whole bool
+			candidates, whole = e.frontier(n)
+			reason := NeverTogether
+			if !whole {
+				reason = LeftOut
+			}
+			e.report.Skipped[reason] += total - len(candidates)
 		}
 		var chosen []combination
 		for _, c := range candidates {
@@ -200,6 +216,7 @@ func (e *explorer) search() {
 		// Those that take long come last, so that it is them that time runs out for.
 		slices.SortStableFunc(chosen, func(a, b combination) int { return e.waits(a) - e.waits(b) })
 		e.runAll(chosen)
+		e.admit(n)
 		e.compare(n)
 		if n == 1 && e.settings.outages {
 			e.runOutages()
@@ -210,13 +227,17 @@ func (e *explorer) search() {
 // enumerate returns all combinations of n faults in calls with so many entries each.
 func enumerate(entries []int, n int) []combination {
 	var all []combination
+	after := make([]int, len(entries)+1) // of the calls from one on, how many have entries
+	for i := len(entries) - 1; i >= 0; i-- {
+		after[i] = after[i+1] + min(entries[i], 1)
+	}
 	var extend func(c combination, from int)
 	extend = func(c combination, from int) {
 		if len(c) == n {
 			all = append(all, slices.Clone(c))
 			return
 		}
-		for call := from; call < len(entries); call++ {
+		for call := from; after[call] >= n-len(c); call++ { // the others are too few
 			for entry := range entries[call] {
 				extend(append(c, pick{call, entry}), call+1)
 			}
@@ -226,9 +247,13 @@ func enumerate(entries []int, n int) []combination {
 	return all
 }
 
-// frontier returns what can come of one more fault in the runs with n-1.
-func (e *explorer) frontier(n int) []combination {
-	var all []combination
+// frontier returns what can come of one more fault in the runs with n-1. It is not the
+// whole of it where some of those were not made, or there are more than can be run.
+func (e *explorer) frontier(n int) (all []combination, whole bool) {
+	if e.spent() {
+		return nil, false
+	}
+	whole = len(e.left) == 0 && !slices.ContainsFunc(e.planned, func(r *result) bool { return r.Verdict == NotRun })
 	seen := make(map[string]bool)
 	for _, key := range e.keys() {
 		r := e.results[key]
@@ -242,13 +267,16 @@ func (e *explorer) frontier(n int) []combination {
 			for entry := range k.entries {
 				c := r.with(pick{call, entry})
 				if key := c.key(); !seen[key] {
+					if len(all) == mostEnumerated {
+						return all, false
+					}
 					seen[key] = true
 					all = append(all, c)
 				}
 			}
 		}
 	}
-	return all
+	return all, whole
 }
 
 // keys returns those of results in a fixed order.
@@ -274,6 +302,14 @@ func (e *explorer) waits(c combination) int {
 func (e *explorer) skip(c combination, reason Reason) {
 	e.report.Skipped[reason]++
 	e.skipped = append(e.skipped, skip{c, reason})
+	if reason == LeftOut {
+		e.left[c.key()] = true
+	}
+}
+
+// spent reports whether no more runs are to be begun.
+func (e *explorer) spent() bool {
+	return e.report.Runs >= e.settings.maxRuns || !e.until.IsZero() && time.Now().After(e.until)
 }
 
 // runAll runs combinations, as many at once as is set, and takes note of what they
@@ -287,7 +323,7 @@ func (e *explorer) runAll(list []combination) {
 	take := func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		if next == len(list) || e.report.Runs >= e.settings.maxRuns || !e.until.IsZero() && time.Now().After(e.until) {
+		if next == len(list) || e.spent() {
 			return -1
 		}
 		e.report.Runs++
@@ -323,7 +359,7 @@ func (e *explorer) runAll(list []combination) {
 
 // note takes note of what a run came to.
 func (e *explorer) note(c combination, run *caseRun, v Verdict) *result {
-	r := &result{combination: c, calls: idsOf(run.calls), waited: run.waited, left: run.left, Result: &Result{
+	r := &result{combination: c, calls: idsOf(run.calls), waited: run.waited, through: run.through, left: run.left, Result: &Result{
 		Name: e.nameOf(c), Injections: e.injectionsOf(c), Verdict: v, Why: run.why, Took: run.took, Token: e.tokenOf(c),
 	}}
 	for _, call := range run.sorted() {

@@ -3,6 +3,7 @@ package faulttest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,9 +30,12 @@ type session struct {
 	done    []Injection          // in the order in which they happened
 	events  []fault.Event        // likewise
 	waited  time.Duration        // by all calls that were held
+	lenient map[string]bool      // IDs of rules whose calls go on in the end
+	through int                  // calls that got a fault and went on all the same
 	problem error                // the first one that the injector told of
 	trouble []string             // what keeps the session from telling anything
 	over    bool                 // nothing is of the run any more: what is above does not change
+	late    map[[3]string]Call   // made since, and unlike all that was made before
 	changed chan struct{}        // closed, and replaced, at each event
 }
 
@@ -52,6 +56,8 @@ func newSession(s *settings, plan map[string]string) *session {
 		entries:  make(map[string][]Entry),
 		reached:  make(map[string]bool),
 		rules:    make(map[[2]string]string),
+		lenient:  make(map[string]bool),
+		late:     make(map[[3]string]Call),
 		changed:  make(chan struct{}),
 	}
 }
@@ -99,17 +105,25 @@ func (s *session) choose(ctx context.Context, about fault.Call) (fault.Choice, b
 	e := entries[i]
 	s.reached[id] = true
 	s.done = append(s.done, Injection{Call: c, Fault: e.Name})
-	return fault.Choice{Rule: s.ruleOf(&c, e.Name), Fault: e.Fault}, true
+	rule := s.ruleOf(&c, e.Name)
+	if e.goesOn() {
+		s.lenient[rule] = true
+		s.through++
+	}
+	return fault.Choice{Rule: rule, Fault: e.Fault}, true
 }
 
 // note counts a call, and reports whether it is one of the run.
 func (s *session) note(c *Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	key := [3]string{c.Point, c.Operation, c.place}
 	if s.over {
+		if s.counts[key] == 0 && len(s.settings.entriesOf(c.kind, c.name)) > 0 {
+			s.late[key] = *c
+		}
 		return false
 	}
-	key := [3]string{c.Point, c.Operation, c.place}
 	s.counts[key]++
 	c.Nth = s.counts[key]
 	c.identify()
@@ -155,9 +169,13 @@ func (s *settings) possible(about fault.Call, operation string) (entries []Entry
 		if !e.isFor(operation) {
 			continue
 		}
-		if err := about.Check(e.Fault); err == nil {
+		err := about.Check(e.Fault)
+		switch {
+		case err == nil && slices.ContainsFunc(entries, func(other Entry) bool { return other.Name == e.Name }):
+			trouble = append(trouble, fmt.Sprintf("two faults for %s %s are called %q: call one of them something else (Entry.As)", about.Point(), operation, e.Name))
+		case err == nil:
 			entries = append(entries, e)
-		} else if e.asked {
+		case e.asked:
 			trouble = append(trouble, fmt.Sprintf("%q cannot be injected at %s: %v", e.Name, about.Point(), err))
 		}
 	}
@@ -193,6 +211,9 @@ func (s *session) Observe(e fault.Event) {
 	switch {
 	case e.Kind == fault.Release:
 		s.waited += e.Waited
+		if e.Released == fault.ReleaseContext && s.lenient[e.Rule] { // its caller gave up
+			s.through--
+		}
 	case e.Kind == fault.Problem && s.problem == nil:
 		s.problem = e.Err
 	case e.Kind == fault.Skip && e.Source == fault.SourceTest && s.problem == nil:
@@ -237,6 +258,13 @@ func (s *session) sorted() []Call {
 	calls := slices.Clone(s.calls)
 	slices.SortStableFunc(calls, compareCalls)
 	return calls
+}
+
+// lateCalls returns those that were made when the test's function had returned.
+func (s *session) lateCalls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.late), compareCalls)
 }
 
 func compareCalls(a, b Call) int {

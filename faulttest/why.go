@@ -8,25 +8,70 @@ import (
 )
 
 // firstLogged returns the first line that says why t failed, or that its log says.
+// What was logged at places where a test that passed has logged, too, is passed over.
 //
 // What a test has logged cannot be asked for. It is read here from a field of package
 // testing that is not exported, by reflection and so without harm: where that is not
 // there any more, or the log is written out as it comes (go test -v), the line is
 // one that leads to the log.
-func firstLogged(t testing.TB) string {
+func firstLogged(t testing.TB, harmless map[string]bool) string {
 	const elsewhere = "see its log"
 	switch t := t.(type) {
 	case interface{ firstLog() string }:
 		return t.firstLog()
 	case *testing.T:
-		output := reflect.ValueOf(t).Elem().FieldByName("output")
-		if output.IsValid() && output.Kind() == reflect.Slice && output.Type().Elem().Kind() == reflect.Uint8 {
-			if line := significant(string(output.Bytes())); line != "" {
+		log := logOf(t)
+		for _, text := range []string{without(log, harmless), log} {
+			if line := significant(text); line != "" {
 				return line
 			}
 		}
 	}
 	return elsewhere
+}
+
+// logOf returns what t has logged, if it can be had.
+func logOf(t *testing.T) string {
+	output := reflect.ValueOf(t).Elem().FieldByName("output")
+	if !output.IsValid() || output.Kind() != reflect.Slice || output.Type().Elem().Kind() != reflect.Uint8 {
+		return ""
+	}
+	return string(output.Bytes())
+}
+
+// placesIn returns the places in the code, "page_test.go:42", that a log names.
+func placesIn(log string) map[string]bool {
+	places := make(map[string]bool)
+	for line := range strings.Lines(log) {
+		if place := placeIn(line); place != "" {
+			places[place] = true
+		}
+	}
+	return places
+}
+
+// placeIn returns the place that a line of a log begins with, or "".
+func placeIn(line string) string {
+	place, _, found := strings.Cut(strings.TrimSpace(line), ": ")
+	if !found || !strings.Contains(place, ".go:") || strings.ContainsAny(place, " \t") {
+		return ""
+	}
+	return place
+}
+
+// without returns a log without what was logged at places, further lines included.
+func without(log string, places map[string]bool) string {
+	var b strings.Builder
+	left := false
+	for line := range strings.Lines(log) {
+		if place := placeIn(line); place != "" {
+			left = places[place]
+		}
+		if !left {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // significant returns what tells most in a log: the message and the error that
