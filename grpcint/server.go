@@ -76,8 +76,14 @@ func (s *server) unary() grpc.UnaryServerInterceptor {
 	if s.inj.Disabled() {
 		return s.unaryWithoutFaults
 	}
+	if s.attentive {
+		return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			return s.serveUnary(ctx, req, info.FullMethod, handler)
+		}
+	}
+	inj := s.inj
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if s.inj.Idle() && !s.attentive {
+		if inj.Idle() {
 			return handler(ctx, req)
 		}
 		return s.serveUnary(ctx, req, info.FullMethod, handler)
