@@ -58,6 +58,15 @@ func TestCallsAreToldApart(t *testing.T) {
 	require.Equal(t, 4, report.Combinations, "a call counts from when it is known")
 }
 
+// A name that is mistyped would otherwise go unnoticed: other faults take its place.
+func TestFaultsForNoCall(t *testing.T) {
+	report := faulttest.Survey(t, func(t testing.TB, inj *fault.Injector) {
+		_ = ask(t.Context(), inj, "ratings")
+	}, oneFault, faulttest.Faults("ratings", faulttest.Fail(fault.Unavailable)), faulttest.Faults("raitngs"), faulttest.Faults("http.client:ratings"))
+	require.Equal(t, []string{"raitngs", "http.client:ratings"}, report.Unused)
+	require.Contains(t, report.String(), "Faults for raitngs, http.client:ratings are unused: no call was made there; there were calls at custom:ratings\n")
+}
+
 // Which goroutine comes first does not matter, in the one run or in many.
 func TestGoroutinesInAnyOrder(t *testing.T) {
 	var first []string

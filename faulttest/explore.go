@@ -109,11 +109,19 @@ func (e *explorer) explore() {
 			e.report.Calls = append(e.report.Calls, c.Call)
 		}
 	}
+	e.report.Unused = unused(e.settings.faultsAt, slices.Concat(e.report.Calls, e.report.Late))
 	slices.SortStableFunc(e.planned, func(a, b *result) int { return compareCombinations(a.combination, b.combination) })
 	for _, r := range e.planned {
 		e.report.Results = append(e.report.Results, *r.Result)
 	}
 	e.report.Took = time.Since(e.began)
+}
+
+// unused returns the places at which none of the calls was made.
+func unused(places []string, calls []Call) []string {
+	return slices.DeleteFunc(slices.Clone(places), func(place string) bool {
+		return slices.ContainsFunc(calls, func(c Call) bool { return place == c.Point || place == c.name || place == c.kind })
+	})
 }
 
 // enter calls f, in a bubble if that is asked for.

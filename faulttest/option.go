@@ -31,6 +31,7 @@ type settings struct {
 	outages    bool
 	saved      string
 	doubt      sample
+	faultsAt   []string        // places that Faults was given
 	harmless   map[string]bool // places at which the test logs when it passes
 	brute      bool            // nothing is skipped: what tests measure reduction by
 	enumerated int             // how many combinations of one size are looked at one by one
@@ -83,11 +84,13 @@ func Injector(options ...fault.Option) Option {
 // Faults sets what exploration injects at points, in place of what it would by
 // default: at the point "http.client:ratings", at all points named "ratings", or at
 // all of the kind "http.client"; the most specific one counts. Without entries
-// nothing is injected there. One that a point cannot produce fails the test.
+// nothing is injected there. One that a point cannot produce fails the test; that no
+// call is made at such a point is said.
 func Faults(where string, entries ...Entry) Option {
 	return option(func(s *settings) {
 		s.catalogue = maps.Clone(s.catalogue)
 		s.catalogue[where] = asked(entries)
+		s.faultsAt = append(slices.Clip(s.faultsAt), where)
 	})
 }
 

@@ -87,9 +87,23 @@ func (r *Report) printCounts(b *strings.Builder) {
 	if len(r.Late) > 0 {
 		fmt.Fprintf(b, "made once the test's function had returned, and left out (parallel subtests, clean-up, what nobody waits for):%s\n", listCalls(r.Late))
 	}
+	if len(r.Unused) > 0 && len(r.Calls) > 0 {
+		fmt.Fprintf(b, "Faults for %s are unused: no call was made there; there were calls at %s\n", strings.Join(r.Unused, ", "), strings.Join(r.points(), ", "))
+	}
 	if len(r.New) > 0 {
 		fmt.Fprintf(b, "calls that %s does not have (-faulttest.update adds them):%s\n", r.Saved, listCalls(r.New))
 	}
+}
+
+// points lists where calls were made.
+func (r *Report) points() []string {
+	var points []string
+	for _, c := range r.Calls {
+		if !slices.Contains(points, c.Point) {
+			points = append(points, c.Point)
+		}
+	}
+	return points
 }
 
 // printFailures has the replay of each failure, but for those in the same calls as an

@@ -71,6 +71,9 @@ type Report struct {
 	// or by what it does not wait for. Nothing is injected into them.
 	Late []Call
 
+	// Unused are the places that [Faults] was given and at which no call was made.
+	Unused []string
+
 	// Saved is the file that the cases were taken from, and New are calls that it does
 	// not have. They were explored.
 	Saved string
