@@ -43,11 +43,10 @@ type seen struct {
 }
 
 // wrap returns the writer so that it is seen what is answered by it. What it can do
-// besides, the result can do too.
+// besides, the result can do too. Strings are seen as they are written: where httpsnoop
+// lets WriteString through, from v1.1 on, it asks the hook of Write.
 func (s *seen) wrap() http.ResponseWriter {
-	return httpsnoop.Wrap(s.bare, httpsnoop.Hooks{
-		WriteHeader: s.writeHeader, Write: s.write, WriteString: s.writeString, ReadFrom: s.readFrom, Hijack: s.hijack,
-	})
+	return httpsnoop.Wrap(s.bare, httpsnoop.Hooks{WriteHeader: s.writeHeader, Write: s.write, ReadFrom: s.readFrom, Hijack: s.hijack})
 }
 
 // failed reports whether the user saw an error, once the handler is done.
@@ -108,15 +107,6 @@ func (s *seen) write(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
 	return func(p []byte) (int, error) {
 		s.begin(http.StatusOK)
 		n, err := next(p)
-		s.wrote(int64(n), err)
-		return n, err
-	}
-}
-
-func (s *seen) writeString(next httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc {
-	return func(text string) (int, error) {
-		s.begin(http.StatusOK)
-		n, err := next(text)
 		s.wrote(int64(n), err)
 		return n, err
 	}
