@@ -62,28 +62,28 @@ func TestScope(t *testing.T) {
 
 // No kind of fault may be left out of what is said.
 func TestFault(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"delay":{"fixed":"2s"},"error":{"class":"refused"}}`:         "delay 2s, then error refused",
-		`{"delay":{"padTo":"2s"}}`:                                     "pad to 2s",
-		`{"error":{"http":{"status":503}}}`:                            "HTTP 503",
-		`{"error":{"grpc":{"code":"ABORTED"}}}`:                        "gRPC ABORTED",
-		`{"error":{"name":"quota"}}`:                                   `error "quota"`,
-		`{"blackHole":true}`:                                           "black hole",
-		`{"panic":true}`:                                               "panic",
-		`{"duplicate":true}`:                                           "duplicate",
-		`{"delay":{"padTo":"2s"},"duplicate":true}`:                    "pad to 2s, then duplicate",
-		`{"lostReply":true}`:                                           "lost reply",
-		`{"lostReply":true,"error":{"class":"timeout"}}`:               "lost reply, then error timeout",
-		`{"lostReply":true,"blackHole":true}`:                          "lost reply, then black hole",
-		`{"stream":{"cut":true}}`:                                      "cut in the response",
-		`{"stream":{"after":3,"cut":true,"direction":"request"}}`:      "cut in the request after 3",
-		`{"stream":{"after":3,"error":{"grpc":{"code":"DATA_LOSS"}}}}`: "gRPC DATA_LOSS in the response after 3",
-		`{"stream":{"stall":true,"corrupt":0.25}}`:                     "stall and corrupt 25% in the response",
-		`{"stream":{"perSecond":5}}`:                                   "5 per second in the response",
-		`{"delay":{"min":"1s","max":"2s"},"stream":{"delay":{"median":"1s","p99":"3s"}}}`: "delay 1s to 2s, then delay 1s, p99 3s each in the response",
+	for _, test := range []struct{ fault, want string }{
+		{`{"delay":{"fixed":"2s"},"error":{"class":"refused"}}`, "delay 2s, then error refused"},
+		{`{"delay":{"padTo":"2s"}}`, "pad to 2s"},
+		{`{"error":{"http":{"status":503}}}`, "HTTP 503"},
+		{`{"error":{"grpc":{"code":"ABORTED"}}}`, "gRPC ABORTED"},
+		{`{"error":{"name":"quota"}}`, `error "quota"`},
+		{`{"blackHole":true}`, "black hole"},
+		{`{"panic":true}`, "panic"},
+		{`{"duplicate":true}`, "duplicate"},
+		{`{"delay":{"padTo":"2s"},"duplicate":true}`, "pad to 2s, then duplicate"},
+		{`{"lostReply":true}`, "lost reply"},
+		{`{"lostReply":true,"error":{"class":"timeout"}}`, "lost reply, then error timeout"},
+		{`{"lostReply":true,"blackHole":true}`, "lost reply, then black hole"},
+		{`{"stream":{"cut":true}}`, "cut in the response"},
+		{`{"stream":{"after":3,"cut":true,"direction":"request"}}`, "cut in the request after 3"},
+		{`{"stream":{"after":3,"error":{"grpc":{"code":"DATA_LOSS"}}}}`, "gRPC DATA_LOSS in the response after 3"},
+		{`{"stream":{"stall":true,"corrupt":0.25}}`, "stall and corrupt 25% in the response"},
+		{`{"stream":{"perSecond":5}}`, "5 per second in the response"},
+		{`{"delay":{"min":"1s","max":"2s"},"stream":{"delay":{"median":"1s","p99":"3s"}}}`, "delay 1s to 2s, then delay 1s, p99 3s each in the response"},
 	} {
 		var f fault.Fault
-		require.NoError(t, json.Unmarshal([]byte(text), &f), text)
-		require.Equal(t, want, inwords.Fault(f), text)
+		require.NoError(t, json.Unmarshal([]byte(test.fault), &f), test.fault)
+		require.Equal(t, test.want, inwords.Fault(f), test.fault)
 	}
 }
