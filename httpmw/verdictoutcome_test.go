@@ -80,6 +80,30 @@ func TestVerdictOfWhoGivesUp(t *testing.T) {
 	require.EqualValues(t, 1, row(t, inj.Verdicts(), "hole").Surfaced)
 }
 
+// unsent keeps what is written to itself, and cannot be flushed.
+type unsent struct{ header http.Header }
+
+func (u unsent) Header() http.Header       { return u.header }
+func (unsent) Write(p []byte) (int, error) { return len(p), nil }
+func (unsent) WriteHeader(int)             {}
+
+// oneRequest is a service for one request, which meets a fault before it is handled.
+// done is closed when the handler has come back, which a client need not wait for.
+func oneRequest(t *testing.T, handle http.HandlerFunc) (inj *fault.Injector, service http.Handler, done <-chan struct{}) {
+	inj = fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
+	point := inj.Point("custom", "ratings")
+	put(t, inj, rule("r", "custom:ratings", fail(fault.Reset)))
+	inner := httpmw.Middleware(inj)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = point.Inject(r.Context(), fault.Operation{Name: "get"})
+		handle(w, r)
+	}))
+	over := make(chan struct{})
+	return inj, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(over)
+		inner.ServeHTTP(w, r)
+	}), over
+}
+
 // TestVerdictOfDeadlines: a deadline within the service is not the user's patience. What
 // the user saw is what was answered, by whomever.
 func TestVerdictOfDeadlines(t *testing.T) {
@@ -101,6 +125,16 @@ func TestVerdictOfDeadlines(t *testing.T) {
 		})
 	}
 	buffered := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 10*time.Millisecond, "no") }
+	// What http.TimeoutHandler does to an answer that comes just after its time is over,
+	// before it says so.
+	dropped := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), 10*time.Millisecond)
+			defer cancel()
+			next.ServeHTTP(unsent{make(http.Header)}, r.WithContext(ctx))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+	}
 	late := func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		_, _ = io.WriteString(w, "no ratings")
@@ -122,20 +156,11 @@ func TestVerdictOfDeadlines(t *testing.T) {
 		"falls back too late":              {buffered, late, 503, 1},
 		"answers nothing, another answers": {buffered, silent, 503, 1},
 		"had begun":                        {buffered, half, 503, 1},
+		"falls back into nothing":          {dropped, late, 503, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
-			point := inj.Point("custom", "ratings")
-			put(t, inj, rule("r", "custom:ratings", fail(fault.Reset)))
-			done := make(chan struct{})
-			handler := httpmw.Middleware(inj)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_ = point.Inject(r.Context(), fault.Operation{Name: "get"})
-				test.handle(w, r)
-			}))
-			front := serve(t, test.around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer close(done) // which others need not wait for
-				handler.ServeHTTP(w, r)
-			})))
+			inj, once, done := oneRequest(t, test.handle)
+			front := serve(t, test.around(once))
 			resp, err := http.Get(front.URL)
 			require.NoError(t, err)
 			resp.Body.Close()
@@ -198,18 +223,8 @@ func TestVerdictOfBodies(t *testing.T) {
 		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inj := fault.New("shop", fault.WithVerdicts(fault.VerdictSettings{}))
-			point := inj.Point("custom", "ratings")
-			put(t, inj, rule("r", "custom:ratings", fail(fault.Reset)))
-			done := make(chan struct{})
-			handler := httpmw.Middleware(inj)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_ = point.Inject(r.Context(), fault.Operation{Name: "get"})
-				test.handle(w, r)
-			}))
-			front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer close(done)
-				handler.ServeHTTP(w, r)
-			}))
+			inj, once, done := oneRequest(t, test.handle)
+			front := serve(t, once)
 			conn, err := net.Dial("tcp", strings.TrimPrefix(front.URL, "http://"))
 			require.NoError(t, err)
 			_, err = io.WriteString(conn, test.method+" / HTTP/1.1\r\nHost: x\r\n\r\n")
